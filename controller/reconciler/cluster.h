@@ -2,6 +2,7 @@
 // simulator's fake; both pass the same contract suite.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ class Cluster {
   // Hands effects to the executor. An effect on an object that already has one in flight is dropped
   // (the next tick decides it again), except PatchStatus, of which the newest replaces a waiting one.
   virtual void Submit(const std::string& graph, std::vector<Effect> effects) = 0;
+
+  // `listener` is called, from any thread and without locks held, with the name of a graph that has new
+  // deltas or has become synced; the first call for a name says that the graph exists. Set before start.
+  virtual void OnChange(std::function<void(const std::string& graph)> listener) = 0;
 };
 
 }  // namespace databuild
