@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bel/base/clock.h"
+#include "controller/planner/ranges.h"
 
 namespace databuild {
 
@@ -21,20 +22,6 @@ namespace databuild {
 struct SourceClaim {
   std::string type;  // CliManual | DashboardManual | Scheduled | ApiRequest, empty if not given
   std::string name;
-};
-
-// One capture of a range: either from/to/step or a list of values.
-struct CaptureRangeSpec {
-  std::string from;
-  std::string to;
-  std::string step;  // ISO-8601 period or integer; empty: one unit of the capture's type
-  std::vector<std::string> values;
-};
-
-// spec.ranges[i]: one ref per combination of the captures.
-struct RangeSpec {
-  std::string ref;
-  std::map<std::string, CaptureRangeSpec> captures;
 };
 
 struct ObjectMeta {

@@ -1,0 +1,259 @@
+// Look-ups, meanings and counters. What each event does is in build_state_work.cc and build_state_asks.cc.
+#include "bel/build_state.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "bel/partition_change.h"
+
+namespace databuild {
+
+bool IsInfrastructure(v1::JobOutcome outcome) {
+  switch (outcome) {
+    case v1::JOB_OUTCOME_EVICTED:
+    case v1::JOB_OUTCOME_NODE_LOST:
+    case v1::JOB_OUTCOME_IMAGE_PULL:
+    case v1::JOB_OUTCOME_DELETED:
+    case v1::JOB_OUTCOME_NO_RECEIPT:
+    case v1::JOB_OUTCOME_PREEMPTED:
+    case v1::JOB_OUTCOME_CONFIG_ERROR:
+    case v1::JOB_OUTCOME_CREATE_REFUSED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsFailure(v1::JobOutcome outcome) {
+  switch (outcome) {
+    case v1::JOB_OUTCOME_FAILED:
+    case v1::JOB_OUTCOME_OUT_OF_MEMORY:
+    case v1::JOB_OUTCOME_TIMEOUT:
+    case v1::JOB_OUTCOME_UNKNOWN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void BuildState::Apply(const v1::BuildEvent& event) {
+  idx_ = event.idx();
+  last_event_at_ = event.timestamp();
+  switch (event.event_type_case()) {
+    case v1::BuildEvent::kBuildRequestEvent: return ApplyBuildRequest(event);
+    case v1::BuildEvent::kPartitionEvent: return ApplyPartition(event);
+    case v1::BuildEvent::kJobEvent: return ApplyJob(event);
+    case v1::BuildEvent::kDelegationEvent: return ApplyDelegation(event);
+    case v1::BuildEvent::kJobGraphEvent: return ApplyJobGraph(event);
+    case v1::BuildEvent::kPartitionInvalidationEvent: return ApplyInvalidation(event);
+    case v1::BuildEvent::kJobRunCancelEvent: {
+      const Index run = FindRun(event.job_run_cancel_event().job_run_id());
+      if (run != kNone) runs_[run].cancel_requested = true;
+      return;
+    }
+    case v1::BuildEvent::kBuildCancelEvent: {
+      const Index build = FindBuild(event.build_request_id());
+      if (build == kNone) return;
+      builds_[build].cancel_requested = true;
+      builds_[build].cancel_reason = event.build_cancel_event().reason();
+      builds_[build].last_idx = idx_;
+      return;
+    }
+    case v1::BuildEvent::kWantEvent: return ApplyWant(event);
+    case v1::BuildEvent::kTaintEvent: return ApplyTaint(event);
+    case v1::BuildEvent::kJobDefinitionEvent: return ApplyJobDefinition(event);
+    case v1::BuildEvent::kAdoptionEvent: return ApplyAdoption(event);
+    case v1::BuildEvent::EVENT_TYPE_NOT_SET: return;
+  }
+}
+
+std::optional<int> BuildState::StatusOf(EntityKind kind, std::string_view id) const {
+  switch (kind) {
+    case EntityKind::kInstance: {
+      const Index i = FindInstance(id);
+      return i == kNone ? std::nullopt : std::optional<int>(instances_[i].status);
+    }
+    case EntityKind::kRun: {
+      const Index i = FindRun(id);
+      return i == kNone ? std::nullopt : std::optional<int>(runs_[i].status);
+    }
+    case EntityKind::kBuild: {
+      const Index i = FindBuild(id);
+      return i == kNone ? std::nullopt : std::optional<int>(builds_[i].status);
+    }
+    case EntityKind::kWant: {
+      const Index i = FindWant(id);
+      return i == kNone ? std::nullopt : std::optional<int>(wants_[i].status);
+    }
+    case EntityKind::kTaint: {
+      const Index i = FindTaint(id);
+      return i == kNone ? std::nullopt : std::optional<int>(taints_[i].status);
+    }
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// "graph:<plan>/<part>"
+std::pair<uint32_t, uint32_t> PlanAndPart(std::string_view mark) {
+  uint32_t plan = 0, part = 0;
+  const size_t colon = mark.find(':'), slash = mark.find('/');
+  if (colon == std::string_view::npos || slash == std::string_view::npos) return {0, 0};
+  std::from_chars(mark.data() + colon + 1, mark.data() + slash, plan);
+  std::from_chars(mark.data() + slash + 1, mark.data() + mark.size(), part);
+  return {plan, part};
+}
+
+}  // namespace
+
+bool BuildState::HasMark(EntityKind kind, std::string_view id, std::string_view mark) const {
+  if (kind == EntityKind::kWant) {
+    const Index i = FindWant(id);
+    if (i == kNone) return false;
+    if (mark == "sla_violated") return wants_[i].sla_violated;
+    return mark == "updated:" + std::to_string(wants_[i].generation) + "/" + wants_[i].retry_token;
+  }
+  if (kind == EntityKind::kBuild) {
+    const Index i = FindBuild(id);
+    if (i == kNone) return false;
+    if (mark == "cancel") return builds_[i].cancel_requested;
+    const auto [plan, part] = PlanAndPart(mark);
+    return plan <= builds_[i].plan_number ||
+           (plan == builds_[i].open_plan && part <= builds_[i].open_part);
+  }
+  if (kind == EntityKind::kRun) {
+    const Index i = FindRun(id);
+    return i != kNone && mark == "cancel" && runs_[i].cancel_requested;
+  }
+  if (kind == EntityKind::kInstance && mark.starts_with("invalidated:")) {
+    const Index i = FindInstance(id), taint = FindTaint(mark.substr(sizeof("invalidated:") - 1));
+    if (i == kNone || taint == kNone) return false;
+    const auto& taints = instances_[i].taints;
+    return std::find(taints.begin(), taints.end(), taint) != taints.end();
+  }
+  return false;
+}
+
+Index BuildState::Find(const IdMap& map, std::string_view id) {
+  const auto it = map.find(id);
+  return it == map.end() ? kNone : it->second;
+}
+
+Index BuildState::FindPartition(std::string_view ref) const {
+  const auto it = partition_hash_.find(ref);
+  return it == partition_hash_.end() ? kNone : it->second;
+}
+
+bool BuildState::Usable(Index partition) const {
+  const Index current = partitions_[partition].current;
+  return current != kNone && instances_[current].taints.empty();
+}
+
+Index BuildState::LiveInstance(Index partition) const {
+  const Index newest = partitions_[partition].newest;
+  return newest == kNone || InstanceFinal(newest) ? kNone : newest;
+}
+
+v1::PartitionStatus BuildState::RefStatus(Index partition) const {
+  if (Usable(partition)) return v1::PARTITION_AVAILABLE;
+  const Index newest = partitions_[partition].newest;
+  return newest == kNone ? v1::PARTITION_UNKNOWN : instances_[newest].status;
+}
+
+bool BuildState::InstanceFinal(Index instance) const {
+  const v1::PartitionStatus status = instances_[instance].status;
+  return status == v1::PARTITION_AVAILABLE || status == v1::PARTITION_FAILED ||
+         status == v1::PARTITION_CANCELLED;
+}
+
+bool BuildState::RunLive(Index run) const {
+  return runs_[run].status == v1::JOB_SCHEDULED || runs_[run].status == v1::JOB_RUNNING;
+}
+
+bool BuildState::BuildOpen(Index build) const {
+  switch (builds_[build].status) {
+    case v1::BUILD_REQUEST_RECEIVED:
+    case v1::BUILD_REQUEST_PLANNING:
+    case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
+    case v1::BUILD_REQUEST_EXECUTING:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Index BuildState::LastBuild(Index want) const {
+  return wants_[want].builds.empty() ? kNone : wants_[want].builds.back();
+}
+
+Index BuildState::InternPartition(std::string_view ref) {
+  if (const Index known = FindPartition(ref); known != kNone) return known;
+  const Index index = static_cast<Index>(partitions_.size());
+  partitions_.emplace_back();
+  partitions_.back().ref = ref;
+  partition_hash_.emplace(partitions_.back().ref, index);
+  partition_by_ref_.emplace(partitions_.back().ref, index);
+  ++partitions_by_status_[v1::PARTITION_UNKNOWN];
+  return index;
+}
+
+Index BuildState::InternRun(const std::string& id) {
+  const auto [it, added] = run_by_id_.try_emplace(id, static_cast<Index>(runs_.size()));
+  if (added) {
+    runs_.emplace_back();
+    runs_.back().id = id;
+    ++runs_by_status_[v1::JOB_UNKNOWN];
+  }
+  return it->second;
+}
+
+Index BuildState::InternBuild(const std::string& id) {
+  const auto [it, added] = build_by_id_.try_emplace(id, static_cast<Index>(builds_.size()));
+  if (added) {
+    builds_.emplace_back();
+    builds_.back().id = id;
+    ++builds_by_status_[v1::BUILD_REQUEST_UNKNOWN];
+  }
+  return it->second;
+}
+
+Index BuildState::InternWant(const std::string& id) {
+  const auto [it, added] = want_by_id_.try_emplace(id, static_cast<Index>(wants_.size()));
+  if (added) {
+    wants_.emplace_back();
+    wants_.back().id = id;
+    ++wants_by_status_[v1::WANT_UNKNOWN];
+  }
+  return it->second;
+}
+
+Index BuildState::InternJob(const std::string& label) {
+  const auto [it, added] = job_by_label_.try_emplace(label, static_cast<Index>(jobs_.size()));
+  if (added) {
+    jobs_.emplace_back();
+    jobs_.back().label = label;
+  }
+  return it->second;
+}
+
+BuildState::PartitionChange::PartitionChange(BuildState& state, Index partition)
+    : state_(state),
+      partition_(partition),
+      status_(state.RefStatus(partition)),
+      usable_(state.Usable(partition)) {}
+
+BuildState::PartitionChange::~PartitionChange() {
+  const v1::PartitionStatus status = state_.RefStatus(partition_);
+  if (status != status_) {
+    --state_.partitions_by_status_[status_];
+    ++state_.partitions_by_status_[status];
+  }
+  const bool usable = state_.Usable(partition_);
+  if (usable == usable_) return;
+  for (Index want : state_.partitions_[partition_].wants) {
+    usable ? --state_.wants_[want].unavailable : ++state_.wants_[want].unavailable;
+  }
+}
+
+}  // namespace databuild

@@ -1,0 +1,151 @@
+// BuildState: the fold. The only reducer over events; planner, API and metrics read it.
+//
+// Apply is total: it accepts every event ever written, in idx order, and never fails. What an event names and
+// the state does not know is created as far as the event tells. One writer; readers hold the
+// lock of the EventLog that owns it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "bel/entities.h"
+#include "bel/transition.h"
+
+namespace databuild {
+
+class BuildState final : public StatusView {
+ public:
+  BuildState() = default;
+  BuildState(const BuildState&) = delete;
+  BuildState& operator=(const BuildState&) = delete;
+
+  void Apply(const v1::BuildEvent& event);
+
+  // Position of the last applied event; 0: none.
+  int64_t idx() const { return idx_; }
+  TimeNs last_event_at() const { return last_event_at_; }
+
+  // StatusView.
+  std::optional<int> StatusOf(EntityKind kind, std::string_view id) const override;
+  bool HasMark(EntityKind kind, std::string_view id, std::string_view mark) const override;
+
+  // ---- Look-ups: kNone if unknown.
+  Index FindPartition(std::string_view ref) const;
+  Index FindInstance(std::string_view id) const { return Find(instance_by_id_, id); }
+  Index FindRun(std::string_view id) const { return Find(run_by_id_, id); }
+  Index FindBuild(std::string_view id) const { return Find(build_by_id_, id); }
+  Index FindWant(std::string_view id) const { return Find(want_by_id_, id); }
+  Index FindTaint(std::string_view id) const { return Find(taint_by_id_, id); }
+  Index FindJob(std::string_view label) const { return Find(job_by_label_, label); }
+
+  const std::deque<Partition>& partitions() const { return partitions_; }
+  const std::deque<Instance>& instances() const { return instances_; }
+  const std::deque<Unit>& units() const { return units_; }
+  const std::deque<Run>& runs() const { return runs_; }
+  const std::deque<Build>& builds() const { return builds_; }
+  const std::deque<Want>& wants() const { return wants_; }
+  const std::deque<Taint>& taints() const { return taints_; }
+  const std::deque<Job>& jobs() const { return jobs_; }
+  const Partition& partition(Index i) const { return partitions_[i]; }
+  const Instance& instance(Index i) const { return instances_[i]; }
+  const Unit& unit(Index i) const { return units_[i]; }
+  const Run& run(Index i) const { return runs_[i]; }
+  const Build& build(Index i) const { return builds_[i]; }
+  const Want& want(Index i) const { return wants_[i]; }
+  const Taint& taint(Index i) const { return taints_[i]; }
+  const Job& job(Index i) const { return jobs_[i]; }
+
+  // Partitions in bytewise order of ref.
+  const std::map<std::string_view, Index>& by_ref() const { return partition_by_ref_; }
+
+  // ---- What the fields mean together.
+  // A current instance that no taint hits: the data may be used.
+  bool Usable(Index partition) const;
+  // The newest instance if it is not final (work is requested or under way), else kNone.
+  Index LiveInstance(Index partition) const;
+  // AVAILABLE while the current instance is usable; else the newest instance's status.
+  v1::PartitionStatus RefStatus(Index partition) const;
+  bool InstanceFinal(Index instance) const;
+  bool RunLive(Index run) const;
+  bool BuildOpen(Index build) const;
+  // The want's newest build, or kNone.
+  Index LastBuild(Index want) const;
+
+  // ---- Counters, exact and maintained: by enum value.
+  const std::map<int, uint64_t>& partitions_by_status() const { return partitions_by_status_; }
+  const std::map<int, uint64_t>& wants_by_status() const { return wants_by_status_; }
+  const std::map<int, uint64_t>& builds_by_status() const { return builds_by_status_; }
+  const std::map<int, uint64_t>& runs_by_status() const { return runs_by_status_; }
+  const std::map<int, uint64_t>& runs_by_outcome() const { return runs_by_outcome_; }
+  const std::map<int, uint64_t>& taints_by_status() const { return taints_by_status_; }
+  uint64_t delegations() const { return delegations_; }
+
+ private:
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using IdMap = std::unordered_map<std::string, Index, TextHash, std::equal_to<>>;
+  static Index Find(const IdMap& map, std::string_view id);
+
+  // Entity by id, made when unknown.
+  Index InternPartition(std::string_view ref);
+  Index InternInstance(const v1::PartitionEvent& event);
+  Index InternRun(const std::string& id);
+  Index InternBuild(const std::string& id);
+  Index InternWant(const std::string& id);
+  Index InternJob(const std::string& label);
+
+  // One function per payload.
+  void ApplyBuildRequest(const v1::BuildEvent& event);
+  void ApplyPartition(const v1::BuildEvent& event);
+  void ApplyJob(const v1::BuildEvent& event);
+  void ApplyDelegation(const v1::BuildEvent& event);
+  void ApplyJobGraph(const v1::BuildEvent& event);
+  void ApplyInvalidation(const v1::BuildEvent& event);
+  void ApplyWant(const v1::BuildEvent& event);
+  void ApplyTaint(const v1::BuildEvent& event);
+  void ApplyJobDefinition(const v1::BuildEvent& event);
+  void ApplyAdoption(const v1::BuildEvent& event);
+
+  void CreateWant(Index want, const v1::WantEvent& event, TimeNs now);
+  void EndWant(Index want, TimeNs now);
+  void CloseBuild(Index build);
+  void BlockWant(Index build);
+  void StartRun(Index run, const v1::BuildEvent& event);
+  void EndRun(Index run, const v1::JobEvent& event, TimeNs now);
+  void PlanTask(Index build, const v1::Task& task);
+  void SetInstanceStatus(Index instance, v1::PartitionStatus status, TimeNs now);
+  void CreateTaint(Index taint, const v1::TaintEvent& event, TimeNs now);
+  void HitInstance(Index taint, Index instance);
+  void LiftTaint(Index taint);
+  void Unblock(Index want);
+
+  // Keeps partitions_by_status_ and the wants' `unavailable` right around any change of a partition.
+  class PartitionChange;
+
+  int64_t idx_ = 0;
+  TimeNs last_event_at_ = 0;
+  std::deque<Partition> partitions_;
+  std::deque<Instance> instances_;
+  std::deque<Unit> units_;
+  std::deque<Run> runs_;
+  std::deque<Build> builds_;
+  std::deque<Want> wants_;
+  std::deque<Taint> taints_;
+  std::deque<Job> jobs_;
+  std::map<std::string_view, Index> partition_by_ref_;  // views into partitions_
+  std::unordered_map<std::string_view, Index> partition_hash_;
+  IdMap instance_by_id_, run_by_id_, build_by_id_, want_by_id_, taint_by_id_, job_by_label_;
+  std::unordered_map<Index, std::vector<v1::Task>> open_plans_;  // by build; void without a last part
+  std::map<int, uint64_t> partitions_by_status_, wants_by_status_, builds_by_status_, runs_by_status_,
+      runs_by_outcome_, taints_by_status_;
+  uint64_t delegations_ = 0;
+};
+
+}  // namespace databuild

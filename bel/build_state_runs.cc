@@ -1,0 +1,117 @@
+// What events about job runs and job definitions do.
+#include <algorithm>
+
+#include "bel/build_state.h"
+
+namespace databuild {
+
+void BuildState::ApplyJob(const v1::BuildEvent& event) {
+  const v1::JobEvent& job_event = event.job_event();
+  const Index index = InternRun(job_event.job_run_id());
+  Run& run = runs_[index];
+  const bool was_live = RunLive(index);
+  --runs_by_status_[run.status];
+  run.status = job_event.status_code();
+  ++runs_by_status_[run.status];
+  run.last_idx = idx_;
+  if (!job_event.job_name().empty()) run.job_name = job_event.job_name();
+  if (job_event.started_at()) run.started_at = job_event.started_at();
+  switch (run.status) {
+    case v1::JOB_SCHEDULED:
+    case v1::JOB_SKIPPED:
+      StartRun(index, event);
+      break;
+    case v1::JOB_RUNNING:
+      if (!run.started_at) run.started_at = event.timestamp();
+      break;
+    default:
+      if (was_live) EndRun(index, job_event, event.timestamp());
+      break;
+  }
+  for (Index partition : run.partitions) {
+    for (Index want : partitions_[partition].wants) wants_[want].last_idx = idx_;
+  }
+}
+
+void BuildState::StartRun(Index index, const v1::BuildEvent& event) {
+  const v1::JobEvent& job_event = event.job_event();
+  Run& run = runs_[index];
+  run.job = InternJob(job_event.job_label().label());
+  run.build = FindBuild(event.build_request_id());
+  run.kind = job_event.kind();
+  run.generation = job_event.generation();
+  run.attempt = job_event.attempt();
+  run.scheduled_at = event.timestamp();
+  run.scheduled_idx = idx_;
+  run.message = job_event.message();
+  for (const v1::PartitionRef& ref : job_event.target_partitions()) {
+    run.partitions.push_back(InternPartition(ref.str()));
+  }
+  Job& job = jobs_[run.job];
+  job.last_run = index;
+  job.last_idx = idx_;
+  if (run.status == v1::JOB_SKIPPED) {
+    run.ended_at = event.timestamp();
+    ++job.runs_skipped;
+    if (run.build != kNone) ++builds_[run.build].runs_skipped;
+    return;
+  }
+  for (const std::string& id : job_event.instance_ids()) {
+    const Index instance = FindInstance(id);
+    if (instance == kNone) continue;
+    run.instances.push_back(instance);
+    instances_[instance].run = index;
+    ++instances_[instance].runs;
+  }
+  for (const v1::PartitionInstanceRef& input : job_event.input_instances()) {
+    const Index instance = FindInstance(input.instance_id());
+    if (instance != kNone) run.inputs.push_back(instance);
+  }
+  ++job.active_runs;
+  if (run.build != kNone) ++builds_[run.build].runs_total;
+}
+
+void BuildState::EndRun(Index index, const v1::JobEvent& job_event, TimeNs now) {
+  Run& run = runs_[index];
+  run.ended_at = job_event.finished_at() ? job_event.finished_at() : now;
+  run.outcome = job_event.outcome();
+  ++runs_by_outcome_[run.outcome];
+  run.reason = job_event.reason();
+  if (!job_event.message().empty()) run.message = job_event.message();
+  if (job_event.has_exit_code()) run.exit_code = job_event.exit_code();
+  for (const v1::PartitionRef& ref : job_event.missing_dependencies()) {
+    run.missing.push_back(InternPartition(ref.str()));
+  }
+  Job& job = jobs_[run.job == kNone ? InternJob("") : run.job];
+  if (job.active_runs > 0) --job.active_runs;
+  job.last_idx = idx_;
+  Build* build = run.build == kNone ? nullptr : &builds_[run.build];
+  if (run.status == v1::JOB_COMPLETED) {
+    ++job.runs_completed;
+    job.partitions_made += run.partitions.size();
+    if (build) ++build->runs_completed;
+  } else if (run.status == v1::JOB_CANCELLED) {
+    ++job.runs_cancelled;
+    if (build) ++build->runs_cancelled;
+  } else {
+    ++job.runs_failed;
+    if (build) ++build->runs_failed;
+  }
+  if (run.status != v1::JOB_FAILED) return;
+  for (Index instance : run.instances) {
+    Instance& made = instances_[instance];
+    made.last_failure_at = now;
+    if (IsFailure(run.outcome)) ++made.failed_runs;
+    if (IsInfrastructure(run.outcome)) ++made.lost_runs;
+  }
+}
+
+void BuildState::ApplyJobDefinition(const v1::BuildEvent& event) {
+  const v1::JobDefinitionEvent& definition = event.job_definition_event();
+  Job& job = jobs_[InternJob(definition.job_label())];
+  job.definition = definition;
+  job.defined = true;
+  job.last_idx = idx_;
+}
+
+}  // namespace databuild

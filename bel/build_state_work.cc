@@ -1,0 +1,258 @@
+// What events about work do: builds, plans, instances, runs, delegations, adoptions.
+#include <algorithm>
+
+#include "bel/build_state.h"
+#include "bel/partition_change.h"
+
+namespace databuild {
+namespace {
+
+CauseInfo FromProto(const v1::Cause& cause) {
+  return {cause.partition_ref(), cause.job_run_id(), cause.job_label(), cause.reason(), cause.message()};
+}
+
+void AddOnce(std::vector<Index>& list, Index value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+}
+
+}  // namespace
+
+void BuildState::ApplyBuildRequest(const v1::BuildEvent& event) {
+  const v1::BuildRequestEvent& request = event.build_request_event();
+  const Index index = InternBuild(event.build_request_id());
+  Build& build = builds_[index];
+  --builds_by_status_[build.status];
+  build.status = request.status().code();
+  ++builds_by_status_[build.status];
+  build.last_idx = idx_;
+  if (!request.reason().empty()) build.reason = request.reason();
+  if (!request.message().empty()) build.message = request.message();
+  if (request.has_cause()) build.cause = FromProto(request.cause());
+  switch (build.status) {
+    case v1::BUILD_REQUEST_RECEIVED: {
+      build.received_at = event.timestamp();
+      build.received_idx = idx_;
+      build.ordinal = request.attempt();
+      build.want = InternWant(request.want_id());
+      wants_[build.want].builds.push_back(index);
+      wants_[build.want].last_idx = idx_;
+      Unblock(build.want);
+      break;
+    }
+    case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
+      for (const auto& missing : request.unproducible()) {
+        build.unproducible.push_back({InternPartition(missing.ref()), missing.kind() == "external"});
+      }
+      break;
+    case v1::BUILD_REQUEST_EXECUTING: build.started_at = event.timestamp(); break;
+    default: break;
+  }
+  if (!BuildOpen(index)) {
+    build.ended_at = event.timestamp();
+    CloseBuild(index);
+  }
+}
+
+void BuildState::CloseBuild(Index index) {
+  Build& build = builds_[index];
+  for (const auto& [partition, delegation] : build.delegations) {
+    std::erase(partitions_[partition].delegators, index);
+  }
+  open_plans_.erase(index);
+  if (build.want == kNone) return;
+  wants_[build.want].last_idx = idx_;
+  if (build.status == v1::BUILD_REQUEST_FAILED || build.status == v1::BUILD_REQUEST_PRECONDITION_FAILED) {
+    BlockWant(index);
+  }
+}
+
+void BuildState::BlockWant(Index index) {
+  const Build& build = builds_[index];
+  Want& want = wants_[build.want];
+  if (!want.Live()) return;
+  std::vector<Index> roots;
+  const auto add_root = [&](Index instance) {
+    if (instance == kNone || !InstanceFinal(instance)) return;
+    const Instance& made = instances_[instance];
+    if (made.status == v1::PARTITION_AVAILABLE) return;
+    roots.push_back(made.cause.ref.empty() ? made.partition : InternPartition(made.cause.ref));
+  };
+  for (Index unit : build.units) {
+    for (Index instance : units_[unit].instances) add_root(instance);
+  }
+  for (const auto& [partition, delegation] : build.delegations) add_root(partitions_[partition].newest);
+  for (const Unproducible& missing : build.unproducible) roots.push_back(missing.partition);
+  std::sort(roots.begin(), roots.end());
+  roots.erase(std::unique(roots.begin(), roots.end()), roots.end());
+  want.blocked_on = roots;
+  for (Index partition : roots) partitions_[partition].blocked.push_back(build.want);
+}
+
+void BuildState::Unblock(Index index) {
+  for (Index partition : wants_[index].blocked_on) std::erase(partitions_[partition].blocked, index);
+  wants_[index].blocked_on.clear();
+}
+
+Index BuildState::InternInstance(const v1::PartitionEvent& event) {
+  if (const Index known = FindInstance(event.instance_id()); known != kNone) return known;
+  const Index partition = InternPartition(event.partition_ref().str());
+  const PartitionChange change(*this, partition);
+  const Index index = static_cast<Index>(instances_.size());
+  Instance& made = instances_.emplace_back();
+  Partition& owner = partitions_[partition];
+  made.id = event.instance_id();
+  made.partition = partition;
+  made.previous = owner.newest;
+  made.ordinal = event.ordinal() ? event.ordinal() : owner.instances + 1;
+  owner.instances = std::max(owner.instances, made.ordinal);
+  owner.newest = index;
+  instance_by_id_.emplace(made.id, index);
+  return index;
+}
+
+void BuildState::ApplyPartition(const v1::BuildEvent& event) {
+  const v1::PartitionEvent& change_event = event.partition_event();
+  const Index index = InternInstance(change_event);
+  const Index build = FindBuild(event.build_request_id());
+  Instance& instance = instances_[index];
+  if (change_event.status_code() == v1::PARTITION_REQUESTED) {
+    instance.requested_at = event.timestamp();
+    instance.build = build;
+    if (build != kNone) {
+      ++builds_[build].open_instances;
+      builds_[build].requested.push_back(index);
+    }
+  }
+  if (change_event.has_cause()) instance.cause = FromProto(change_event.cause());
+  if (change_event.has_external()) instance.external = true;
+  SetInstanceStatus(index, change_event.status_code(), event.timestamp());
+  if (!change_event.tainted_by().empty()) {
+    const Index taint = FindTaint(change_event.tainted_by());
+    if (taint != kNone) {
+      HitInstance(taint, index);
+      AddOnce(taints_[taint].instances, index);
+    }
+  }
+  if (instance.build != kNone) {
+    builds_[instance.build].last_idx = idx_;
+    const Index want = builds_[instance.build].want;
+    if (want != kNone) wants_[want].last_idx = idx_;
+  }
+  for (Index want : partitions_[instance.partition].wants) wants_[want].last_idx = idx_;
+}
+
+void BuildState::SetInstanceStatus(Index index, v1::PartitionStatus status, TimeNs now) {
+  Instance& instance = instances_[index];
+  Partition& partition = partitions_[instance.partition];
+  const PartitionChange change(*this, instance.partition);
+  const bool was_final = InstanceFinal(index);
+  instance.status = status;
+  instance.updated_at = now;
+  partition.last_updated = now;
+  if (status == v1::PARTITION_AVAILABLE) {
+    instance.available_idx = idx_;
+    if (partition.current == kNone || instances_[partition.current].ordinal < instance.ordinal) {
+      partition.current = index;
+    }
+  }
+  if (was_final || !InstanceFinal(index)) return;
+  if (instance.build != kNone && builds_[instance.build].open_instances > 0) {
+    --builds_[instance.build].open_instances;
+  }
+  std::erase_if(partition.waiters, [&](Index unit) {
+    const auto& made = units_[unit].instances;
+    return std::all_of(made.begin(), made.end(), [&](Index i) { return InstanceFinal(i); });
+  });
+}
+
+void BuildState::ApplyJobGraph(const v1::BuildEvent& event) {
+  const v1::JobGraphEvent& graph = event.job_graph_event();
+  const Index index = InternBuild(event.build_request_id());
+  Build& build = builds_[index];
+  std::vector<v1::Task>& tasks = open_plans_[index];
+  if (graph.part() <= 1) tasks.clear();
+  build.open_plan = graph.plan_number();
+  build.open_part = graph.part();
+  build.last_idx = idx_;
+  tasks.insert(tasks.end(), graph.job_graph().nodes().begin(), graph.job_graph().nodes().end());
+  if (!graph.last()) return;
+  for (const v1::Task& task : tasks) PlanTask(index, task);
+  build.plan_number = graph.plan_number();
+  build.open_plan = build.open_part = 0;
+  build.requested.clear();
+  open_plans_.erase(index);
+}
+
+void BuildState::PlanTask(Index build, const v1::Task& task) {
+  if (task.config().outputs().empty()) return;
+  const Index first = InternPartition(task.config().outputs(0).str());
+  const Index live = LiveInstance(first);
+  Index index = live == kNone ? kNone : instances_[live].unit;
+  const bool fresh = index == kNone;
+  if (fresh) {
+    index = static_cast<Index>(units_.size());
+    Unit& made = units_.emplace_back();
+    for (const v1::PartitionRef& output : task.config().outputs()) {
+      const Index partition = InternPartition(output.str());
+      const Index instance = LiveInstance(partition);
+      made.partitions.push_back(partition);
+      if (instance == kNone) continue;
+      made.instances.push_back(instance);
+      instances_[instance].unit = index;
+    }
+    made.build = build;
+    builds_[build].units.push_back(index);
+  }
+  Unit& unit = units_[index];
+  unit.job = InternJob(task.job().label());
+  unit.generation = task.generation();
+  unit.inputs.clear();
+  for (const v1::DataDep& input : task.config().inputs()) {
+    const Index partition = InternPartition(input.partition_ref().str());
+    const bool materialize = input.dep_type_code() == v1::MATERIALIZE;
+    unit.inputs.push_back({partition, materialize});
+    if (!materialize) continue;
+    fresh ? partitions_[partition].waiters.push_back(index) : AddOnce(partitions_[partition].waiters, index);
+  }
+}
+
+void BuildState::ApplyDelegation(const v1::BuildEvent& event) {
+  const v1::DelegationEvent& delegation = event.delegation_event();
+  const Index build = InternBuild(event.build_request_id());
+  const Index owner = InternBuild(delegation.delegated_to_build_request_id());
+  const auto delegate = [&](const std::string& ref) {
+    if (ref.empty()) return;
+    const Index partition = InternPartition(ref);
+    builds_[build].delegations[partition] = {owner, delegation.historical()};
+    if (BuildOpen(build)) AddOnce(partitions_[partition].delegators, build);
+    ++delegations_;
+  };
+  delegate(delegation.partition_ref().str());
+  for (const v1::PartitionRef& ref : delegation.partition_refs()) delegate(ref.str());
+  builds_[build].last_idx = idx_;
+}
+
+void BuildState::ApplyAdoption(const v1::BuildEvent& event) {
+  const v1::AdoptionEvent& adoption = event.adoption_event();
+  const Index from = InternBuild(adoption.from_build_request_id());
+  const Index to = InternBuild(adoption.to_build_request_id());
+  for (const std::string& id : adoption.instance_ids()) {
+    const Index index = FindInstance(id);
+    if (index == kNone || instances_[index].build != from) continue;
+    Instance& instance = instances_[index];
+    instance.build = to;
+    builds_[to].delegations.erase(instance.partition);
+    std::erase(partitions_[instance.partition].delegators, to);
+    if (!InstanceFinal(index)) {
+      if (builds_[from].open_instances > 0) --builds_[from].open_instances;
+      ++builds_[to].open_instances;
+    }
+    if (instance.unit == kNone) continue;
+    units_[instance.unit].build = to;
+    std::erase(builds_[from].units, instance.unit);
+    AddOnce(builds_[to].units, instance.unit);
+  }
+  builds_[from].last_idx = builds_[to].last_idx = idx_;
+}
+
+}  // namespace databuild

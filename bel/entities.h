@@ -1,0 +1,214 @@
+// What the fold knows of each thing in a graph. Plain values, linked by index into BuildState's arrays.
+//
+// Indexes are dense, never reused, and valid for the life of the BuildState. kNone means "none".
+// Times are Unix nanoseconds; 0 means "not yet". `*_idx` are positions in the log.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "bel/base/clock.h"
+#include "databuild/v1/databuild.pb.h"
+
+namespace databuild {
+
+using Index = uint32_t;
+inline constexpr Index kNone = UINT32_MAX;
+
+// Why something did not come to be: the root, never an intermediate.
+struct CauseInfo {
+  std::string ref;
+  std::string run_id;
+  std::string label;
+  std::string reason;
+  std::string message;
+};
+
+// One ref. `current` is its newest AVAILABLE instance: what a reader of the data gets.
+struct Partition {
+  std::string ref;
+  Index newest = kNone;   // newest instance of any status
+  Index current = kNone;  // newest AVAILABLE instance
+  uint32_t instances = 0;
+  uint32_t invalidations = 0;
+  TimeNs last_updated = 0;
+  TimeNs last_invalidated = 0;
+  std::vector<Index> wants;       // live wants that contain the ref
+  std::vector<Index> waiters;     // units with a MATERIALIZE input on the ref; may hold finished ones
+  std::vector<Index> delegators;  // open builds that leave the ref to another build
+  std::vector<Index> blocked;     // live wants whose last build ended for want of this ref
+};
+
+// One build of a ref. AVAILABLE, FAILED and CANCELLED are final; trying again is a new instance.
+struct Instance {
+  std::string id;
+  Index partition = kNone;
+  Index previous = kNone;  // the ref's instance before this one
+  uint32_t ordinal = 0;    // from 1
+  v1::PartitionStatus status = v1::PARTITION_UNKNOWN;
+  Index build = kNone;  // owner: the build whose work this is
+  Index unit = kNone;   // how it is made; kNone until analyzed, or external
+  Index run = kNone;    // newest run over it
+  uint32_t runs = 0;
+  uint32_t failed_runs = 0;   // count against retry.limit
+  uint32_t lost_runs = 0;     // count against retry.infrastructureLimit
+  std::vector<Index> taints;  // taints in force on it; not empty: not to be used
+  TimeNs requested_at = 0;
+  TimeNs updated_at = 0;
+  TimeNs last_failure_at = 0;
+  int64_t available_idx = 0;
+  bool external = false;
+  CauseInfo cause;  // of FAILED and CANCELLED
+};
+
+struct UnitInput {
+  Index partition = kNone;
+  bool materialize = true;
+};
+
+// Outputs of one DataJob that bind the same captures: made together, always.
+struct Unit {
+  Index job = kNone;
+  int64_t generation = 0;
+  Index build = kNone;            // changes when the unit is adopted
+  std::vector<Index> partitions;  // outputs, in the order of the DataJob's patterns
+  std::vector<Index> instances;   // one per output
+  std::vector<UnitInput> inputs;
+};
+
+struct Run {
+  std::string id;
+  Index job = kNone;
+  Index build = kNone;
+  v1::JobStatus status = v1::JOB_UNKNOWN;
+  v1::JobOutcome outcome = v1::JOB_OUTCOME_UNKNOWN;
+  v1::JobKind kind = v1::JOB_KIND_BUILD;
+  int64_t generation = 0;
+  uint32_t attempt = 0;
+  std::vector<Index> partitions;  // targets
+  std::vector<Index> instances;   // same order; empty for SKIPPED
+  std::vector<Index> inputs;      // instances it was told to read
+  std::vector<Index> missing;     // partitions it reported as missing
+  int64_t scheduled_idx = 0;
+  TimeNs scheduled_at = 0;
+  TimeNs started_at = 0;
+  TimeNs ended_at = 0;
+  bool cancel_requested = false;
+  std::optional<int32_t> exit_code;
+  std::string reason;
+  std::string message;
+  std::string job_name;  // of the Kubernetes Job, once seen
+  int64_t last_idx = 0;
+};
+
+struct Delegation {
+  Index owner = kNone;  // build that makes or made it
+  bool historical = false;
+};
+
+struct Unproducible {
+  Index partition = kNone;
+  bool external = false;  // false: no DataJob makes it
+};
+
+struct Build {
+  std::string id;
+  Index want = kNone;
+  uint32_t ordinal = 0;  // n-th build of the want, from 1
+  v1::BuildRequestStatusCode status = v1::BUILD_REQUEST_UNKNOWN;
+  std::vector<Index> units;  // owned, finished ones included
+  uint32_t open_instances = 0;
+  std::vector<Index> requested;          // instances this build asked for and that no plan covers yet
+  std::unordered_map<Index, Delegation> delegations;  // by partition
+  std::vector<Unproducible> unproducible;
+  uint32_t plan_number = 0;  // of the newest complete plan
+  uint32_t open_plan = 0;    // of the plan whose parts are arriving; 0: none
+  uint32_t open_part = 0;
+  bool cancel_requested = false;
+  std::string cancel_reason;
+  CauseInfo cause;
+  std::string reason;
+  std::string message;
+  uint32_t runs_total = 0, runs_completed = 0, runs_failed = 0, runs_cancelled = 0, runs_skipped = 0;
+  int64_t received_idx = 0;
+  TimeNs received_at = 0;
+  TimeNs started_at = 0;
+  TimeNs ended_at = 0;
+  int64_t last_idx = 0;
+};
+
+struct Want {
+  std::string id;  // uid of the object
+  std::string name;
+  v1::WantLifecycle status = v1::WANT_UNKNOWN;
+  std::vector<Index> partitions;
+  uint64_t unavailable = 0;  // of `partitions`: without a current untainted instance
+  TimeNs created_at = 0;
+  TimeNs data_timestamp = 0;
+  std::optional<DurationNs> ttl;
+  std::optional<DurationNs> sla;
+  std::optional<DurationNs> delete_after;
+  int32_t priority = 0;
+  bool suspend = false;
+  v1::SourceTypeCode source = v1::CLI_MANUAL;
+  std::string source_name;
+  std::string comment;
+  std::string correlation_id;
+  std::string retry_token;
+  int64_t generation = 0;
+  bool sla_violated = false;
+  TimeNs first_satisfied_at = 0;
+  TimeNs ended_at = 0;  // EXPIRED or CANCELLED
+  std::vector<Index> builds;
+  std::vector<Index> blocked_on;  // partitions the last build ended for
+  std::vector<v1::PartitionRange> ranges;
+  int64_t created_idx = 0;
+  int64_t last_idx = 0;  // last event that changed what its status says
+
+  bool Live() const {
+    return status == v1::WANT_CREATED || status == v1::WANT_SATISFIED || status == v1::WANT_UNSATISFIED;
+  }
+};
+
+struct Taint {
+  std::string id;
+  std::string name;
+  v1::TaintLifecycle status = v1::TAINT_UNKNOWN;
+  std::vector<Index> partitions;
+  std::vector<std::string> globs;
+  bool cascade = false;
+  std::vector<Index> instances;   // hit directly
+  std::vector<Index> downstream;  // hit by cascade
+  std::vector<Index> runs;        // live runs whose product is tainted when it comes
+  v1::SourceTypeCode source = v1::CLI_MANUAL;
+  std::string source_name;
+  std::string comment;
+  TimeNs created_at = 0;
+  TimeNs ended_at = 0;
+  int64_t created_idx = 0;
+  int64_t last_idx = 0;
+};
+
+// True for outcomes that count against retry.infrastructureLimit: the work was lost, it did not fail.
+bool IsInfrastructure(v1::JobOutcome outcome);
+// True for outcomes that count against retry.limit. Missing dependencies, changed definitions and
+// cancellations count against neither.
+bool IsFailure(v1::JobOutcome outcome);
+
+// A DataJob as last recorded.
+struct Job {
+  std::string label;
+  v1::JobDefinitionEvent definition;
+  bool defined = false;  // false: only named by runs so far
+  uint32_t active_runs = 0;
+  uint64_t runs_completed = 0, runs_failed = 0, runs_cancelled = 0, runs_skipped = 0;
+  uint64_t partitions_made = 0;
+  Index last_run = kNone;
+  int64_t last_idx = 0;
+};
+
+}  // namespace databuild

@@ -1,0 +1,64 @@
+#include "bel/ids.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "bel/base/check.h"
+#include "bel/base/uuid.h"
+
+namespace databuild {
+namespace {
+
+UuidBytes Sha1Prefix(std::string_view bytes) {
+  std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha1(), nullptr) == 1);
+  CHECK(size >= 16);
+  UuidBytes uuid{};
+  std::copy_n(digest.begin(), uuid.size(), uuid.begin());
+  return uuid;
+}
+
+}  // namespace
+
+std::string UuidV5(std::string_view space, std::initializer_list<std::string_view> parts) {
+  const UuidBytes space_uuid = ParseUuid(space).value_or(Sha1Prefix(space));
+  std::string bytes(space_uuid.begin(), space_uuid.end());
+  bool first = true;
+  for (std::string_view part : parts) {
+    if (!first) bytes += '\n';
+    first = false;
+    bytes += part;
+  }
+  UuidBytes uuid = Sha1Prefix(bytes);
+  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x50);
+  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3f) | 0x80);
+  return FormatUuid(uuid);
+}
+
+std::string InstanceId(std::string_view log_id, std::string_view ref, uint32_t n) {
+  return UuidV5(log_id, {"instance", ref, std::to_string(n)});
+}
+
+std::string RunId(std::string_view log_id, std::string_view label,
+                  const std::vector<std::string>& instance_ids, uint32_t k) {
+  std::string joined;
+  for (const std::string& id : instance_ids) joined += id + ',';
+  return UuidV5(log_id, {"run", label, joined, std::to_string(k)});
+}
+
+std::string SkippedRunId(std::string_view build_request_id, std::string_view label,
+                         std::vector<std::string> refs) {
+  std::sort(refs.begin(), refs.end());
+  std::string joined;
+  for (const std::string& ref : refs) joined += ref + '\n';
+  return UuidV5(build_request_id, {"skipped", label, joined});
+}
+
+std::string BuildRequestId(std::string_view want_id, uint32_t n) {
+  return UuidV5(want_id, {"build", std::to_string(n)});
+}
+
+}  // namespace databuild
