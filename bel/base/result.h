@@ -88,4 +88,4 @@ using Status = Result<std::monostate>;
 #define ASSIGN_OR_RETURN_INNER(tmp, lhs, expr) \
   auto tmp = (expr);                           \
   if (!tmp.ok()) return tmp.error();           \
-  lhs = std::move(tmp).value()
+  lhs = std::move(tmp.value())
