@@ -50,11 +50,13 @@ const bool kHasInstruction = __builtin_cpu_supports("sse4.2");
 
 }  // namespace
 
-uint32_t Crc32c(std::string_view bytes) {
+uint32_t Crc32c(std::string_view bytes) { return ExtendCrc32c(0, bytes); }
+
+uint32_t ExtendCrc32c(uint32_t crc, std::string_view bytes) {
 #if defined(__x86_64__)
-  if (kHasInstruction) return ~ByInstruction(~0u, bytes.data(), bytes.size());
+  if (kHasInstruction) return ~ByInstruction(~crc, bytes.data(), bytes.size());
 #endif
-  return ~ByTable(~0u, bytes.data(), bytes.size());
+  return ~ByTable(~crc, bytes.data(), bytes.size());
 }
 
 }  // namespace databuild

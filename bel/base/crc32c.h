@@ -7,5 +7,7 @@
 namespace databuild {
 
 uint32_t Crc32c(std::string_view bytes);
+// Goes on with `crc`, the checksum of what came before (0 for nothing).
+uint32_t ExtendCrc32c(uint32_t crc, std::string_view bytes);
 
 }  // namespace databuild
