@@ -1,4 +1,5 @@
-// One line per message, field, enum value, service and rpc of a .proto file: what must never change on the wire.
+// One line per message, field, enum value, service and rpc of a .proto file: what must never change
+// on the wire.
 #pragma once
 
 #include <string>
@@ -18,7 +19,8 @@ namespace databuild {
 //   rpc <full name> <input type> <output type>
 std::vector<std::string> DescriptorLines(const google::protobuf::FileDescriptor& file);
 
-// The recorded lines that `actual` lacks, each as it was recorded. Empty lines and '#' lines are skipped.
+// The recorded lines that `actual` lacks, each as it was recorded. Empty lines and '#' lines are
+// skipped.
 std::vector<std::string> MissingLines(const std::vector<std::string>& recorded,
                                       const std::vector<std::string>& actual);
 

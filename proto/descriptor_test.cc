@@ -21,9 +21,7 @@ std::vector<std::string> Recorded() {
   return lines;
 }
 
-std::vector<std::string> Actual() {
-  return DescriptorLines(*v1::BuildEvent::descriptor()->file());
-}
+std::vector<std::string> Actual() { return DescriptorLines(*v1::BuildEvent::descriptor()->file()); }
 
 size_t CountOf(const std::vector<std::string>& lines, const std::string& kind) {
   size_t count = 0;
@@ -58,7 +56,8 @@ TEST(Descriptors, AnyChangedLineIsReported) {
     for (std::string word; words >> word;) parts.push_back(word);
     for (size_t changed = 1; changed < parts.size(); ++changed) {
       std::string mutated = parts[0];
-      for (size_t i = 1; i < parts.size(); ++i) mutated += " " + parts[i] + (i == changed ? "9" : "");
+      for (size_t i = 1; i < parts.size(); ++i)
+        mutated += " " + parts[i] + (i == changed ? "9" : "");
       ASSERT_EQ(MissingLines({mutated}, actual), std::vector<std::string>{mutated});
       ++mutations;
     }
