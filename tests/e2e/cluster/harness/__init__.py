@@ -1,0 +1,1 @@
+"""The test cluster: a real Kubernetes in a network namespace of its own, without Docker."""
