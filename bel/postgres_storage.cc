@@ -1,0 +1,290 @@
+#include "bel/postgres_storage.h"
+
+#include <libpq-fe.h>
+
+#include <cstring>
+#include <utility>
+
+#include "bel/base/log.h"
+#include "bel/base/uuid.h"
+#include "bel/postgres_connection.h"
+#include "bel/sql_text.h"
+
+namespace databuild {
+namespace {
+
+constexpr size_t kMaxIdleReaders = 4;
+
+std::string_view View(const UuidBytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Acquired ReadAcquired(const PostgresRows& rows) {
+  return {rows.Text(0, 0), rows.Int(0, 1), rows.Int(0, 2), rows.Int(0, 3), rows.Int(0, 4)};
+}
+
+GraphHead ReadHead(const PostgresRows& rows, int row) {
+  return {rows.Text(row, 0), rows.Text(row, 1), rows.Text(row, 4),
+          Acquired{rows.Text(row, 2), rows.Int(row, 3), rows.Int(row, 5), rows.Int(row, 6),
+                   rows.Int(row, 7)}};
+}
+
+StoredEvent ReadEvent(const PostgresRows& rows, int row) {
+  UuidBytes id{};
+  std::memcpy(id.data(), rows.Bytes(row, 5).data(), std::min(id.size(), rows.Bytes(row, 5).size()));
+  return {rows.Int(row, 0),
+          rows.Int(row, 1),
+          rows.Int(row, 2),
+          static_cast<int32_t>(rows.Int(row, 3)),
+          static_cast<int32_t>(rows.Int(row, 4)),
+          FormatUuid(id),
+          static_cast<uint32_t>(rows.Int(row, 6)),
+          rows.Text(row, 7)};
+}
+
+Result<GraphHead> HeadOf(PostgresConnection& connection, const std::string& graph) {
+  PostgresStatement statement{sql::kPostgresHead, {}};
+  statement.params.Text(graph);
+  ASSIGN_OR_RETURN(const PostgresRows rows, connection.Execute(statement));
+  if (rows.count() == 0) return NoSuchGraph(graph);
+  return ReadHead(rows, 0);
+}
+
+template <typename AddElement>
+void AddArray(const AppendBatch& batch, PostgresParams& params, uint32_t type, size_t bytes,
+              AddElement add) {
+  params.BeginArray(type, static_cast<size_t>(CountEvents(batch)), bytes);
+  for (const auto& piece : batch.events) {
+    for (const StoredEvent& event : piece) add(event);
+  }
+}
+
+PostgresStatement AppendStatement(const AppendBatch& batch) {
+  PostgresStatement statement{sql::kPostgresAppend, {}};
+  PostgresParams& params = statement.params;
+  const auto count = static_cast<size_t>(CountEvents(batch));
+  size_t payload_bytes = 0;
+  for (const auto& piece : batch.events) {
+    for (const StoredEvent& event : piece) payload_bytes += event.payload.size();
+  }
+  params.Text(batch.graph).Int(batch.epoch).Int(batch.expected_head);
+  params.Int(static_cast<int64_t>(count)).Int(NewestTs(batch));
+  AddArray(batch, params, pg_type::kInt8, count * 8,
+           [&](const StoredEvent& event) { params.ElementInt8(event.idx); });
+  AddArray(batch, params, pg_type::kInt8, count * 8,
+           [&](const StoredEvent& event) { params.ElementInt8(event.ts); });
+  AddArray(batch, params, pg_type::kInt2, count * 2, [&](const StoredEvent& event) {
+    params.ElementInt2(static_cast<int16_t>(event.schema_version));
+  });
+  AddArray(batch, params, pg_type::kInt2, count * 2, [&](const StoredEvent& event) {
+    params.ElementInt2(static_cast<int16_t>(event.type));
+  });
+  AddArray(batch, params, pg_type::kUuid, count * 16, [&](const StoredEvent& event) {
+    params.ElementBytes(View(*ParseUuid(event.event_id)));
+  });
+  AddArray(batch, params, pg_type::kInt4, count * 4, [&](const StoredEvent& event) {
+    params.ElementInt4(static_cast<int32_t>(event.crc32c));
+  });
+  AddArray(batch, params, pg_type::kBytea, payload_bytes,
+           [&](const StoredEvent& event) { params.ElementBytes(event.payload); });
+  return statement;
+}
+
+// One statement goes alone, with its own implicit transaction; several share one.
+Result<std::vector<PostgresRows>> ExecuteAll(PostgresConnection& connection,
+                                             std::span<const PostgresStatement> statements) {
+  if (statements.size() != 1) return connection.ExecuteTogether(statements);
+  ASSIGN_OR_RETURN(PostgresRows rows, connection.Execute(statements.front()));
+  std::vector<PostgresRows> all;
+  all.push_back(std::move(rows));
+  return all;
+}
+
+}  // namespace
+
+class PostgresStorage::Reader {
+ public:
+  Reader(PostgresStorage* storage, std::unique_ptr<PostgresConnection> connection)
+      : storage_(storage), connection_(std::move(connection)) {}
+  ~Reader() {
+    if (!connection_->usable()) return;
+    std::lock_guard lock(storage_->readers_mutex_);
+    if (storage_->idle_readers_.size() < kMaxIdleReaders) {
+      storage_->idle_readers_.push_back(std::move(connection_));
+    }
+  }
+  PostgresConnection& operator*() { return *connection_; }
+  PostgresConnection* operator->() { return connection_.get(); }
+
+ private:
+  PostgresStorage* storage_;
+  std::unique_ptr<PostgresConnection> connection_;
+};
+
+Status CheckPostgresUri(const std::string& uri) {
+  char* error = nullptr;
+  PQconninfoOption* options = PQconninfoParse(uri.c_str(), &error);
+  if (options != nullptr) {
+    PQconninfoFree(options);
+    return {};
+  }
+  // libpq quotes what it did not understand, which may hold the password: keep the text before it.
+  std::string reason = error == nullptr ? "out of memory" : error;
+  PQfreemem(error);
+  reason = reason.substr(0, reason.find_first_of("\"\n"));
+  while (!reason.empty() && (reason.back() == ' ' || reason.back() == ':')) reason.pop_back();
+  return Error{Errc::kInvalidArgument, "not a connection URI of Postgres: " + reason};
+}
+
+PostgresStorage::PostgresStorage(PostgresOptions options) : options_(std::move(options)) {}
+PostgresStorage::~PostgresStorage() = default;
+
+Result<std::unique_ptr<PostgresConnection>> PostgresStorage::Connect() const {
+  ASSIGN_OR_RETURN(auto connection,
+                   PostgresConnection::Open(options_.uri, options_.timeouts.connect,
+                                            options_.timeouts.statement));
+  PostgresStatement session{sql::kPostgresSession, {}};
+  session.params.Text(std::to_string(options_.timeouts.statement / kMillisecond));
+  ASSIGN_OR_RETURN(const PostgresRows rows, connection->Execute(session));
+  const std::string synchronous_commit = rows.Text(0, 0), fsync = rows.Text(0, 1);
+  if (!options_.allow_unsafe_commit && (synchronous_commit == "off" || fsync == "off")) {
+    return Error{Errc::kUnsupported,
+                 "Postgres has synchronous_commit=" + synchronous_commit + " and fsync=" + fsync +
+                     ": a crash would lose acknowledged events; turn both on, or allow unsafe "
+                     "commits if the log may be lost"};
+  }
+  return connection;
+}
+
+Result<PostgresConnection*> PostgresStorage::Writer() {
+  if (writer_ == nullptr || !writer_->usable()) {
+    writer_.reset();
+    ASSIGN_OR_RETURN(writer_, Connect());
+  }
+  return writer_.get();
+}
+
+Status PostgresStorage::Migrate(PostgresConnection& connection) const {
+  size_t version = 0;
+  {
+    ASSIGN_OR_RETURN(const PostgresRows exists,
+                     connection.Execute({sql::kPostgresHasSchema, {}}));
+    if (exists.Int(0, 0) != 0) {
+      ASSIGN_OR_RETURN(const PostgresRows newest,
+                       connection.Execute({sql::kPostgresSchemaVersion, {}}));
+      version = static_cast<size_t>(newest.Int(0, 0));
+    }
+  }
+  if (version > sql::kPostgresMigrations.size()) {
+    return Error{Errc::kUnsupported,
+                 "the database has schema " + std::to_string(version) +
+                     ", this release knows up to " +
+                     std::to_string(sql::kPostgresMigrations.size()) + "; use a newer release"};
+  }
+  for (; version < sql::kPostgresMigrations.size(); ++version) {
+    LogInfo("migrating the build event log", {{"to", version + 1}});
+    RETURN_IF_ERROR(connection.Run(sql::kPostgresMigrations[version]));
+  }
+  return {};
+}
+
+Status PostgresStorage::Initialize() {
+  // A connection of its own: when a migration fails half way, closing it rolls back.
+  ASSIGN_OR_RETURN(const auto connection, Connect());
+  RETURN_IF_ERROR(connection->Run("BEGIN"));
+  RETURN_IF_ERROR(connection->Run(sql::kPostgresMigrationLock));
+  RETURN_IF_ERROR(Migrate(*connection));
+  return connection->Run("COMMIT");
+}
+
+Result<Acquired> PostgresStorage::Acquire(const AcquireRequest& request) {
+  PostgresStatement statement{
+      request.only_if_holder ? sql::kPostgresReacquire : sql::kPostgresAcquire, {}};
+  statement.params.Text(request.graph).Text(request.cluster_uid).Text(request.holder);
+  if (!request.only_if_holder) statement.params.Text(RandomUuid()).Int4(kSchemaVersion);
+  std::lock_guard lock(writer_mutex_);
+  ASSIGN_OR_RETURN(PostgresConnection * writer, Writer());
+  ASSIGN_OR_RETURN(const PostgresRows rows, writer->Execute(statement));
+  if (rows.count() == 1) return ReadAcquired(rows);
+  if (request.only_if_holder) return LostHold(request);
+  return OtherCluster(request.graph, request.cluster_uid);
+}
+
+Result<std::vector<Result<int64_t>>> PostgresStorage::TryAppendAll(
+    std::span<const AppendBatch> batches) {
+  std::vector<PostgresStatement> statements;
+  for (const AppendBatch& batch : batches) {
+    RETURN_IF_ERROR(CheckBatch(batch));
+    statements.push_back(AppendStatement(batch));
+  }
+  std::lock_guard lock(writer_mutex_);
+  ASSIGN_OR_RETURN(PostgresConnection * writer, Writer());
+  ASSIGN_OR_RETURN(const std::vector<PostgresRows> rows, ExecuteAll(*writer, statements));
+  std::vector<Result<int64_t>> results;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const AppendBatch& batch = batches[i];
+    const int64_t count = CountEvents(batch);
+    if (rows[i].affected() == count) {
+      results.emplace_back(batch.expected_head + count);
+      continue;
+    }
+    // The transaction is over: what the head says now explains why nothing was inserted.
+    Result<GraphHead> now = HeadOf(*writer, batch.graph);
+    results.emplace_back(now.ok() ? RefusedAppend(batch, *now) : now.error());
+  }
+  return results;
+}
+
+std::vector<Result<int64_t>> PostgresStorage::AppendAll(std::span<const AppendBatch> batches) {
+  auto results = TryAppendAll(batches);
+  if (results.ok()) return std::move(results.value());
+  return std::vector<Result<int64_t>>(batches.size(), results.error());
+}
+
+Result<std::unique_ptr<PostgresConnection>> PostgresStorage::TakeReader() {
+  {
+    std::lock_guard lock(readers_mutex_);
+    while (!idle_readers_.empty()) {
+      auto connection = std::move(idle_readers_.back());
+      idle_readers_.pop_back();
+      if (connection->usable()) return connection;
+    }
+  }
+  return Connect();
+}
+
+Result<StoredPage> PostgresStorage::List(const std::string& graph, const ListRange& range) {
+  ASSIGN_OR_RETURN(auto connection, TakeReader());
+  Reader reader(this, std::move(connection));
+  StoredPage page;
+  // The head first: everything up to it is committed and stays.
+  ASSIGN_OR_RETURN(const GraphHead head, HeadOf(*reader, graph));
+  page.at = head.at;
+  if (range.since_idx < page.at.floor) return BelowFloor(graph, range.since_idx, page.at.floor);
+  if (range.since_idx >= page.at.head) return page;
+  PostgresStatement statement{sql::kPostgresList, {}};
+  statement.params.Text(graph).Int(range.since_idx).Int(page.at.head);
+  statement.params.Int(range.limit).Int(range.byte_limit);
+  ASSIGN_OR_RETURN(const PostgresRows rows, reader->Execute(statement));
+  page.events.reserve(static_cast<size_t>(rows.count()));
+  for (int row = 0; row < rows.count(); ++row) page.events.push_back(ReadEvent(rows, row));
+  RETURN_IF_ERROR(VerifyPage(graph, range, page));
+  return page;
+}
+
+Result<GraphHead> PostgresStorage::Head(const std::string& graph) {
+  ASSIGN_OR_RETURN(auto connection, TakeReader());
+  Reader reader(this, std::move(connection));
+  return HeadOf(*reader, graph);
+}
+
+Result<std::vector<GraphHead>> PostgresStorage::Graphs() {
+  ASSIGN_OR_RETURN(auto connection, TakeReader());
+  Reader reader(this, std::move(connection));
+  ASSIGN_OR_RETURN(const PostgresRows rows, reader->Execute({sql::kPostgresGraphs, {}}));
+  std::vector<GraphHead> heads;
+  for (int row = 0; row < rows.count(); ++row) heads.push_back(ReadHead(rows, row));
+  return heads;
+}
+
+}  // namespace databuild

@@ -1,0 +1,58 @@
+// Storage in Postgres: the production backend. One connection for the writer, a few for readers.
+//
+// An append is one statement: the head row moves only if epoch and head are the expected ones, and the events go
+// in with it. The server's clock, sequences and isolation level play no part in order or density.
+// Refuses a server that acknowledges commits before they are durable (synchronous_commit=off, fsync=off).
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "bel/storage.h"
+
+namespace databuild {
+
+class PostgresConnection;
+
+struct PostgresOptions {
+  std::string uri;
+  StorageTimeouts timeouts;
+  bool allow_unsafe_commit = false;
+};
+
+// kInvalidArgument when libpq does not understand the URI; the message does not repeat it.
+Status CheckPostgresUri(const std::string& uri);
+
+class PostgresStorage final : public Storage {
+ public:
+  explicit PostgresStorage(PostgresOptions options);
+  ~PostgresStorage() override;
+
+  Status Initialize() override;
+  Result<Acquired> Acquire(const AcquireRequest& request) override;
+  std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
+  Result<GraphHead> Head(const std::string& graph) override;
+  Result<std::vector<GraphHead>> Graphs() override;
+  const char* name() const override { return "postgres"; }
+
+ private:
+  class Reader;  // a connection on loan from idle_readers_
+
+  Result<std::unique_ptr<PostgresConnection>> Connect() const;
+  // Requires writer_mutex_. A usable connection, new if need be.
+  Result<PostgresConnection*> Writer();
+  Status Migrate(PostgresConnection& connection) const;
+  Result<std::vector<Result<int64_t>>> TryAppendAll(std::span<const AppendBatch> batches);
+  Result<std::unique_ptr<PostgresConnection>> TakeReader();
+
+  const PostgresOptions options_;
+  std::mutex writer_mutex_;  // guards writer_
+  std::unique_ptr<PostgresConnection> writer_;
+  std::mutex readers_mutex_;  // guards idle_readers_
+  std::vector<std::unique_ptr<PostgresConnection>> idle_readers_;
+};
+
+}  // namespace databuild

@@ -1,0 +1,2 @@
+-- Whether Initialize ever ran here.
+SELECT to_regclass('bel_migrations') IS NOT NULL

@@ -1,0 +1,15 @@
+-- $1 graph, $2 since idx (exclusive), $3 up to idx (inclusive), $4 limit, $5 bytes of payload; the first
+-- event comes whatever its size.
+SELECT idx, ts, epoch, schema_version, type, event_id, crc32c, payload
+FROM (
+  SELECT *, sum(octet_length(payload)) OVER (ORDER BY idx) AS bytes
+  FROM (
+    SELECT idx, ts, epoch, schema_version, type, event_id, crc32c, payload
+    FROM bel_events
+    WHERE graph_id = (SELECT graph_id FROM bel_head WHERE graph = $1) AND idx > $2 AND idx <= $3
+    ORDER BY idx
+    LIMIT $4
+  ) AS page
+) AS sized
+WHERE bytes <= $5 OR idx = $2 + 1
+ORDER BY idx

@@ -1,0 +1,6 @@
+-- ?1 graph, ?2 cluster_uid, ?3 holder, ?4 new log_id, ?5 schema_version. No row: another cluster's log.
+INSERT INTO bel_head (graph, cluster_uid, log_id, epoch, holder, next_idx, schema_version)
+VALUES (?1, ?2, ?4, 1, ?3, 1, ?5)
+ON CONFLICT (graph) DO UPDATE SET epoch = epoch + 1, holder = excluded.holder
+  WHERE cluster_uid = excluded.cluster_uid
+RETURNING log_id, epoch, next_idx - 1, last_ts, floor_idx, schema_version

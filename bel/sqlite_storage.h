@@ -1,0 +1,63 @@
+// Storage in one SQLite file (and `<path>.logs` for job logs): the default of a single replica.
+//
+// WAL with synchronous=FULL: an acknowledged append survives a power cut. A lock on `<path>.lock` keeps a second
+// process out. Writer, readers and checkpointer are connections of their own; checkpoints never run inside an
+// append. Not for network file systems.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bel/storage.h"
+
+namespace databuild {
+
+class SqliteConnection;
+
+class SqliteStorage final : public Storage {
+ public:
+  SqliteStorage(std::string path, StorageTimeouts timeouts);
+  ~SqliteStorage() override;
+
+  // kUnavailable when another process (or another SqliteStorage) holds the file.
+  Status Initialize() override;
+  Result<Acquired> Acquire(const AcquireRequest& request) override;
+  std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
+  Result<GraphHead> Head(const std::string& graph) override;
+  Result<std::vector<GraphHead>> Graphs() override;
+  const char* name() const override { return "sqlite"; }
+
+ private:
+  class Reader;  // a connection on loan from idle_readers_
+  class Transaction;
+
+  Status Lock();
+  Status Migrate();
+  Status RequireOpen() const;
+  Result<int64_t> AppendOne(const AppendBatch& batch);
+  Result<std::vector<Result<int64_t>>> TryAppendAll(std::span<const AppendBatch> batches);
+  Result<std::unique_ptr<SqliteConnection>> TakeReader();
+  void CheckpointLoop(std::stop_token stop);
+
+  const std::string path_;
+  const StorageTimeouts timeouts_;
+  int lock_fd_ = -1;
+
+  std::mutex writer_mutex_;  // guards writer_
+  std::unique_ptr<SqliteConnection> writer_;
+
+  std::mutex readers_mutex_;  // guards idle_readers_
+  std::vector<std::unique_ptr<SqliteConnection>> idle_readers_;
+
+  std::mutex checkpoint_mutex_;  // guards bytes_since_checkpoint_
+  std::condition_variable_any checkpoint_due_;
+  size_t bytes_since_checkpoint_ = 0;
+  std::jthread checkpointer_;  // last: stops before what it uses goes away
+};
+
+}  // namespace databuild

@@ -1,0 +1,139 @@
+// Storage: where a log's bytes live. One interface, several backends by URI (open_storage.h).
+//
+// A graph's log is a dense sequence of events, idx 1, 2, 3, ... Only the holder of the newest epoch may append,
+// and only at the head it expects: an append that was fenced or raced changes nothing. Epochs start at 1.
+//
+// Thread-safe. Calls block, each for a bounded time (StorageTimeouts); Append is meant for one thread at a time.
+// Errors: kConflict (the head moved), kFenced (the epoch moved), kUnavailable (outcome unknown: the caller
+// re-acquires and compares heads, never guesses), kCorrupt (stored bytes do not match their checksum or are not
+// contiguous), kOutOfRange (below the floor), kTooLarge, kNotFound, kPermissionDenied (another cluster's log).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bel/base/clock.h"
+#include "bel/base/result.h"
+
+namespace databuild {
+
+inline constexpr int32_t kSchemaVersion = 1;            // of the events this release writes
+inline constexpr size_t kMaxEventBytes = 1 << 20;       // encoded
+inline constexpr size_t kMaxAppendBytes = 64 << 20;     // of one atomic batch
+inline constexpr int64_t kMaxAppendEvents = 65'536;     // of one atomic batch
+
+struct StorageTimeouts {
+  DurationNs connect = 5 * kSecond;
+  DurationNs statement = 10 * kSecond;  // any single call; also how long a server may stay silent
+};
+
+// One row of the log. `payload` is the encoded databuild.v1.BuildEvent, idx and timestamp included; the other
+// fields are copies that a scan needs without decoding it.
+struct StoredEvent {
+  int64_t idx = 0;
+  TimeNs ts = 0;
+  int64_t epoch = 0;  // of the writer; filled by Append
+  int32_t schema_version = kSchemaVersion;
+  int32_t type = 0;  // number of the payload's field in BuildEvent.event_type
+  std::string event_id;  // UUID
+  uint32_t crc32c = 0;   // of payload
+  std::string payload;
+
+  friend bool operator==(const StoredEvent&, const StoredEvent&) = default;
+};
+
+struct AcquireRequest {
+  std::string graph;
+  std::string holder;       // who writes from now on; unique per process start
+  std::string cluster_uid;  // a log belongs to one cluster
+  // Only if `holder` is still the holder: a new epoch after a lost reply, kFenced if another took over.
+  bool only_if_holder = false;
+};
+
+struct Acquired {
+  std::string log_id;  // UUID, new with every new or restored log
+  int64_t epoch = 0;
+  int64_t head = 0;  // idx of the newest event, 0: none
+  TimeNs last_ts = 0;
+  int64_t floor = 0;  // events up to here are gone
+};
+
+// What is known of a graph's log without reading events.
+struct GraphHead {
+  std::string graph;
+  std::string cluster_uid;
+  std::string holder;
+  Acquired at;
+};
+
+// One graph's share of a transaction: events idx = expected_head + 1, + 2, ...
+struct AppendBatch {
+  std::string graph;
+  int64_t epoch = 0;
+  int64_t expected_head = 0;
+  std::vector<std::span<const StoredEvent>> events;  // in order; pieces need not be adjacent in memory
+};
+
+// Contiguous events, ascending; `at` is from the same view.
+struct StoredPage {
+  std::vector<StoredEvent> events;
+  Acquired at;
+};
+
+struct ListRange {
+  int64_t since_idx = 0;  // exclusive
+  int64_t limit = 1'000;
+  int64_t byte_limit = 1 << 20;  // of payloads; the first event comes whatever its size
+};
+
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  // Creates or migrates. Idempotent; safe when two processes start at once.
+  virtual Status Initialize() = 0;
+
+  // Makes the caller the only writer of the graph's log and fences the one before.
+  virtual Result<Acquired> Acquire(const AcquireRequest& request) = 0;
+
+  // One transaction for batches of several graphs, each fenced by its own head: a batch that fails by kConflict
+  // or kFenced does not touch the others; any other error is that of all. One result, the new head, per batch.
+  virtual std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) = 0;
+
+  // Events after range.since_idx. Every checksum is verified and the events are contiguous. since_idx at or
+  // beyond the head gives an empty page.
+  virtual Result<StoredPage> List(const std::string& graph, const ListRange& range) = 0;
+
+  virtual Result<GraphHead> Head(const std::string& graph) = 0;
+  virtual Result<std::vector<GraphHead>> Graphs() = 0;  // ascending by name
+
+  // "postgres", "sqlite", ...: for messages and metrics.
+  virtual const char* name() const = 0;
+
+  // All or nothing, for one graph.
+  Result<int64_t> Append(const std::string& graph, int64_t epoch, int64_t expected_head,
+                         std::span<const StoredEvent> events);
+};
+
+// ---- Shared by the backends.
+
+// Non-empty, dense from expected_head + 1, ts ascending, ids are UUIDs, sizes within bounds.
+Status CheckBatch(const AppendBatch& batch);
+int64_t CountEvents(const AppendBatch& batch);
+TimeNs NewestTs(const AppendBatch& batch);
+
+// kCorrupt, naming graph and idx, when an event of the page does not match its checksum or is out of line.
+Status VerifyPage(const std::string& graph, const ListRange& range, const StoredPage& page);
+
+Error NoSuchGraph(const std::string& graph);
+Error BelowFloor(const std::string& graph, int64_t since_idx, int64_t floor);
+Error FencedError(const std::string& graph, int64_t epoch, const GraphHead& now);
+Error ConflictError(const std::string& graph, int64_t expected_head, const GraphHead& now);
+// Which of the two it was.
+Error RefusedAppend(const AppendBatch& batch, const GraphHead& now);
+Error OtherCluster(const std::string& graph, const std::string& cluster_uid);
+Error LostHold(const AcquireRequest& request);
+
+}  // namespace databuild
