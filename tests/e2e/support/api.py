@@ -1,0 +1,89 @@
+"""DataBuild's own API: the REST door, with a bearer token."""
+
+import http.client
+import json
+import urllib.parse
+
+
+class ApiError(Exception):
+    def __init__(self, what, code, body):
+        super().__init__(f"{what}: HTTP {code}: {body[:500].decode(errors='replace')}")
+        self.code = code
+        self.body = body
+
+
+class Api:
+    def __init__(self, host, port, token):
+        self.host, self.port, self.token = host, port, token
+
+    def get(self, path, query=None, seconds=30):
+        """The JSON answer of GET path; a list in the query is repeated."""
+        status, body, _ = self.exchange("GET", path, query, seconds)
+        if status != 200:
+            raise ApiError(f"GET {path} {query or ''}", status, body)
+        return json.loads(body)
+
+    def exchange(self, method, path, query=None, seconds=30):
+        if query:
+            path += "?" + urllib.parse.urlencode(query, doseq=True)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+        try:
+            headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.headers
+        finally:
+            connection.close()
+
+    def graph(self, name):
+        return GraphApi(self, name)
+
+
+class GraphApi:
+    """The resources of one graph."""
+
+    def __init__(self, api, graph):
+        self.api = api
+        self.path = f"/api/v1/graphs/{graph}"
+
+    def page(self, resource, **query):
+        return self.api.get(f"{self.path}/{resource}", query)
+
+    def walk(self, resource, field, **query):
+        """Every row of a list, through all its pages."""
+        rows, token = [], None
+        while True:
+            page = self.page(resource, **query, **({"page_token": token} if token else {}))
+            rows += page.get(field, [])
+            if not page.get("hasMore"):
+                return rows
+            token = page["nextPageToken"]
+
+    def events_page(self, since_idx=0, seconds=90, **query):
+        query = dict(query, since_idx=since_idx)
+        return self.api.get(f"{self.path}/events", query, seconds)
+
+    def events(self, since_idx=0, **query):
+        """Every event after since_idx, through all pages."""
+        events = []
+        while True:
+            page = self.events_page(since_idx, **query)
+            events += page.get("events", [])
+            since_idx = int(page.get("nextIdx", since_idx))
+            if not page.get("hasMore"):
+                return events
+
+    def partitions(self, **query):
+        return self.walk("partitions", "refs", **query)
+
+    def partition(self, ref):
+        return self.api.get(f"{self.path}/partitions/{urllib.parse.quote(ref, safe='')}")
+
+    def wants(self, **query):
+        return self.walk("wants", "wants", **query)
+
+    def want(self, want_id):
+        return self.api.get(f"{self.path}/wants/{want_id}")
+
+    def job_runs(self, **query):
+        return self.walk("job_runs", "jobRuns", **query)
