@@ -1,0 +1,38 @@
+// The contract suite's backends that need no server.
+#include "bel/memory_storage.h"
+#include "bel/sqlite_storage.h"
+#include "bel/storage_contract.h"
+#include "gtest/gtest.h"
+#include "tests/support/temp_folder.h"
+
+namespace databuild {
+namespace {
+
+class MemorySite final : public StorageSite {
+ public:
+  std::unique_ptr<Storage> Open() override { return std::make_unique<MemoryStorage>(); }
+  bool durable() const override { return false; }
+};
+
+class SqliteSite final : public StorageSite {
+ public:
+  std::unique_ptr<Storage> Open() override {
+    auto storage = std::make_unique<SqliteStorage>(folder_.File("bel.db"), StorageTimeouts{});
+    const Status opened = storage->Initialize();
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    return storage;
+  }
+  bool durable() const override { return true; }
+
+ private:
+  TempFolder folder_;
+};
+
+}  // namespace
+
+std::vector<BackendUnderTest> BackendsUnderTest() {
+  return {{"memory", [] { return std::make_unique<MemorySite>(); }},
+          {"sqlite", [] { return std::make_unique<SqliteSite>(); }}};
+}
+
+}  // namespace databuild
