@@ -19,20 +19,17 @@ Uses kubectl as found in $KUBECTL (default: kubectl) with the usual $KUBECONFIG.
 import argparse
 import copy
 import json
-import os
 import pathlib
 import secrets
-import shlex
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+
+from kubectl import kubectl, to_json
 
 HERE = pathlib.Path(__file__).resolve().parent
 CRDS = HERE.parent.parent / "crds"
 NAMES = ("want.yaml", "taint.yaml", "datajob.yaml")
-KUBECTL = shlex.split(os.environ.get("KUBECTL", "kubectl"))
 MAX_TOTAL_BYTES = 200 * 1024
-DEADLINE_SECONDS = 60
 COLUMNS = {
     "wants": ["NAME", "READY", "REASON", "PROGRESS", "SLA", "AGE", "PRIORITY", "SUSPEND", "MESSAGE", "BUILD"],
     "taints": ["NAME", "APPLIED", "REPAIRED", "REASON", "TAINTED", "FIXED", "AGE", "CASCADE", "COMMENT"],
@@ -47,31 +44,12 @@ EXPLAIN = {
 }
 
 
-def kubectl(*args, stdin=None):
-    """Runs kubectl; returns (exit code, stdout, stderr). Never raises on a refusal, only on a missing program."""
-    done = subprocess.run([*KUBECTL, *args], input=stdin, capture_output=True, text=True,
-                          timeout=DEADLINE_SECONDS, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def to_json(yaml_text):
-    """One YAML document as a Python value. kubectl converts it, on this machine alone (--local)."""
-    code, out, err = kubectl("annotate", "--local", "-f", "-", "-o", "json", "check=1", stdin=yaml_text)
-    if code != 0:
-        raise ValueError(f"kubectl cannot read the document: {err.strip()}")
-    value = json.loads(out)
-    value["metadata"]["annotations"].pop("check")
-    if not value["metadata"]["annotations"]:
-        value["metadata"].pop("annotations")
-    return value
-
-
 # ---- without a cluster -----------------------------------------------------------------------------------------
 
 
-def lint_schema(schema, path, is_property=True):
+def lint_schema(schema, path):
     """Yields what is missing in one schema and below: descriptions and bounds."""
-    if is_property and len(schema.get("description", "")) < 10:
+    if len(schema.get("description", "")) < 10:
         yield f"{path}: no description"
     kind = schema.get("type")
     bounded = "enum" in schema or "maxLength" in schema
@@ -147,7 +125,7 @@ def check_offline():
     for name in NAMES:
         text = (CRDS / name).read_text()
         total += len(text.encode())
-        crd = to_json(text)
+        [crd] = to_json(text)
         failures += lint_definition(crd)
         fields += sum(count_fields(v["schema"]["openAPIV3Schema"]) for v in crd["spec"]["versions"])
         if name == "want.yaml":
@@ -183,7 +161,7 @@ def load(text):
     found = directives(text)
     if "fill" not in found and "text" not in found:
         return text
-    value = to_json(text)
+    [value] = to_json(text)
     for line in found.get("fill", []):
         path, count, width = line.split()
         put(value, path, [f"{n}/".ljust(int(width), "x") for n in range(int(count))])
@@ -245,7 +223,7 @@ class Corpus:
 
     @staticmethod
     def named(document, name):
-        value = to_json(document)
+        [value] = to_json(document)
         value["metadata"]["name"] = name
         return json.dumps(value)
 
