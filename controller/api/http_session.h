@@ -1,0 +1,89 @@
+// One connection: reads a request, hands it over, writes the answer, again. Private to the server.
+//
+// Everything runs on the connection's strand. The session stays alive through the operations it has
+// under way and the reply it has handed out.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "controller/api/http_server.h"
+
+namespace databuild {
+
+class HttpSession;
+
+// What a session needs of the server. Every session and every reply keeps it, and with it the event
+// loop, alive.
+class SessionRegistry {
+ public:
+  virtual ~SessionRegistry() = default;
+  // Runs `work` on the session's strand; dropped once the server has stopped. Any thread.
+  virtual void Post(HttpSession& session, std::function<void()> work) = 0;
+  virtual const HttpServerOptions& options() const = 0;
+  virtual const HttpHandler& handler() const = 0;
+  virtual bool stopping() const = 0;
+  virtual void Idle(HttpSession* session) = 0;  // waits for a request: may be closed to make room
+  virtual void Busy(HttpSession* session) = 0;
+  virtual void Closed(HttpSession* session) = 0;  // the first call counts
+  virtual void Refused(const char* reason) = 0;
+};
+
+class HttpSession : public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(boost::asio::ip::tcp::socket socket, std::shared_ptr<SessionRegistry> registry);
+  ~HttpSession();
+
+  void Start();
+  // Any thread. Close only if no request is under way.
+  void CloseIfIdle();
+  // Any thread.
+  void Abort();
+  boost::asio::ip::tcp::socket& socket() { return socket_; }
+
+ private:
+  friend class SessionReply;
+  enum class Phase { kIdle, kReading, kHandling, kWriting, kClosing };
+
+  void WaitForRequest(std::chrono::milliseconds timeout);
+  void ReadHeader();
+  void OnHeader(boost::beast::error_code error);
+  void ReadBody();
+  void OnBody(boost::beast::error_code error);
+  void SendContinue();
+  void Dispatch();
+  void OnReadError(boost::beast::error_code error);
+  void SetDeadline(std::chrono::milliseconds after);
+  void ClearDeadline();
+  void WatchClient();
+  void Respond(HttpResponse response);
+  void Refuse(int status, const char* reason, const std::string& text);
+  void Write(HttpResponse response, bool keep_alive);
+  void Linger();
+  void Close();
+
+  const std::shared_ptr<SessionRegistry> registry_;  // first: the sockets below need its event loop
+  boost::asio::ip::tcp::socket socket_;
+  boost::asio::steady_timer deadline_;
+  bool timed_out_ = false;
+  boost::beast::flat_buffer buffer_;
+  std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
+  std::optional<boost::beast::http::response<boost::beast::http::string_body>> response_;
+  Phase phase_ = Phase::kIdle;
+  bool head_request_ = false;
+  bool keep_alive_ = false;
+  bool watching_ = false;
+  size_t lingered_bytes_ = 0;
+  std::string peer_;
+  std::shared_ptr<std::atomic<bool>> gone_;  // of the request under way
+};
+
+}  // namespace databuild
