@@ -1,0 +1,178 @@
+// EventLog: one graph's log, opened for writing. The access layer over Storage: legal transitions only, events
+// deduplicated, group commit, the fold kept up to date, pages for readers.
+//
+// Thread-safe. Append blocks until its events are durable and folded; readers see committed events only.
+// Invariant: BuildState is the fold of events 1..head(), and nothing above head() is ever shown.
+//
+// Errors of Append: kInvalidTransition and kInvalidArgument (nothing recorded), kTooLarge (nothing recorded),
+// kUnavailable (the storage is lost or too slow: the events may or may not be recorded; append them again with the
+// same event_ids, or read), kFenced and kCorrupt (terminal: this process must stop acting on the graph).
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bel/base/clock.h"
+#include "bel/base/result.h"
+#include "bel/build_state.h"
+#include "bel/event_matcher.h"
+#include "bel/log_writer.h"
+#include "bel/storage.h"
+
+namespace databuild {
+
+inline constexpr int64_t kDefaultPageEvents = 1'000;
+inline constexpr int64_t kMaxPageEvents = 10'000;
+inline constexpr int64_t kMaxPageBytes = 1 << 20;        // but always at least one event
+inline constexpr int64_t kMaxScannedPerPage = 50'000;    // then a short page with has_more
+inline constexpr DurationNs kMaxPageWait = 60 * kSecond;
+inline constexpr size_t kDedupeWindow = 65'536;          // newest event_ids known
+
+struct LogOptions {
+  Storage* storage = nullptr;  // outlives the log
+  std::string graph;
+  std::string holder;  // unique per process start: pod name and a random part
+  std::string cluster_uid;
+  const Clock* clock = nullptr;
+
+  // Shared by all logs of the storage, so that one transaction carries many graphs. nullptr: appends run in the
+  // calling thread, and after a loss the next Append tries to recover (the simulator does this).
+  LogWriter* writer = nullptr;
+  DurationNs append_timeout = 10 * kSecond;
+  size_t tail_bytes = 64 << 20;  // newest events kept as raw bytes
+  // Called once, from the thread that finds out, when the log is fenced or damaged for good.
+  std::function<void(const Error&)> on_terminal;
+  // Called after every durable group.
+  std::function<void(const AppendSample&)> on_append;
+};
+
+struct ListRequest {
+  int64_t since_idx = 0;                        // exclusive
+  std::shared_ptr<const EventMatcher> matcher;  // nullptr: everything
+  int64_t limit = kDefaultPageEvents;           // 1 to kMaxPageEvents
+  DurationNs wait = 0;    // answer when something matches or after this long; at most kMaxPageWait
+  std::stop_token stop;   // ends the wait early
+};
+
+// A page in wire form: events are raw bytes from the log, never decoded.
+struct RawPage {
+  std::string events;  // the encoding of EventPage.events
+  int64_t count = 0;   // of events
+  int64_t next_idx = 0;
+  bool has_more = false;
+  std::string log_id;
+  int64_t epoch = 0;
+  int64_t head_idx = 0;
+  int64_t floor_idx = 0;
+
+  // The encoding of a databuild.v1.EventPage.
+  std::string Encode() const;
+};
+
+// How writing goes; reads are answered from memory all the time.
+struct LogHealth {
+  bool writable = true;
+  Error error;             // of the last try, when not writable
+  TimeNs unwritable_since = 0;
+};
+
+class TailRing;
+
+class EventLog {
+ public:
+  // Acquires the stream (fencing the writer before), replays it into the BuildState, then is ready to append.
+  // Also kUnsupported: the log holds kinds of events this release does not know.
+  static Result<std::unique_ptr<EventLog>> Open(LogOptions options);
+  ~EventLog();
+  EventLog(const EventLog&) = delete;
+  EventLog& operator=(const EventLog&) = delete;
+
+  // One atomic batch, at most kMaxAppendEvents. idx and timestamp are set here. An event whose event_id is already
+  // in the log (or in flight) is left out and answered with its idx. One idx per event, in order.
+  Result<std::vector<int64_t>> Append(std::vector<v1::BuildEvent> events);
+
+  // kOutOfRange below the floor. since_idx beyond the head gives an empty page whose head_idx says so.
+  Result<RawPage> ListEvents(const ListRequest& request) const;
+
+  // Calls `ready` once, as soon as an event after since_idx may match: then list again. It is called with a lock
+  // held, possibly before Watch returns: hand the news over and return, never call the log.
+  // Destroying the Watch guarantees that `ready` is not running and will not be called.
+  class Watch;
+  std::unique_ptr<Watch> WatchFor(int64_t since_idx, std::shared_ptr<const EventMatcher> matcher,
+                                  std::function<void()> ready) const;
+
+  // Calls read(const BuildState&) under the readers' lock: be quick, do not append inside.
+  template <typename Read>
+  auto WithState(Read&& read) const {
+    std::shared_lock lock(state_mutex_);
+    return std::forward<Read>(read)(static_cast<const BuildState&>(state_));
+  }
+
+  const std::string& graph() const { return options_.graph; }
+  const std::string& log_id() const { return log_id_; }
+  int64_t head() const { return head_.load(std::memory_order_acquire); }
+  int64_t epoch() const;
+  int64_t floor() const { return floor_; }
+  LogHealth health() const;
+  // Events refused by CheckTransition since Open.
+  uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
+
+ private:
+  class Stream;      // what the LogWriter calls back
+  class InFlight;    // events accepted and not yet folded: overlay, ids, next idx
+  class Watchers;
+
+  explicit EventLog(LogOptions options);
+  Status Replay(const Acquired& acquired);
+  Status FoldStored(const StoredEvent& stored);
+  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent>& events);
+  void Apply(const PendingBatch& batch);
+  Result<RawPage> ListOnce(const ListRequest& request, int64_t since_idx) const;
+  Status Scan(const ListRequest& request, RawPage& page) const;
+  Status ScanStored(const ListRequest& request, RawPage& page, int64_t& scanned) const;
+
+  LogOptions options_;
+  std::string log_id_;
+  int64_t floor_ = 0;
+
+  std::unique_ptr<LogWriter> own_writer_;  // when options.writer is nullptr
+  LogWriter* writer_ = nullptr;
+  std::shared_ptr<LogStream> stream_;
+
+  std::mutex append_mutex_;  // guards in_flight_; taken before state_mutex_ and the writer's lock
+  std::unique_ptr<InFlight> in_flight_;
+
+  mutable std::shared_mutex state_mutex_;  // guards state_ and tail_
+  BuildState state_;
+  std::unique_ptr<TailRing> tail_;
+  std::atomic<int64_t> head_ = 0;  // changes under state_mutex_
+  std::atomic<uint64_t> rejected_ = 0;
+
+  std::shared_ptr<Watchers> watchers_;
+};
+
+// A registered reader; see EventLog::WatchFor.
+class EventLog::Watch {
+ public:
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  friend class EventLog;
+  friend class Watchers;
+  Watch() = default;
+  std::shared_ptr<Watchers> watchers_;
+  int64_t since_idx_ = 0;
+  std::shared_ptr<const EventMatcher> matcher_;
+  std::function<void()> ready_;  // empty once called
+};
+
+}  // namespace databuild

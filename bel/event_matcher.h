@@ -1,0 +1,61 @@
+// EventFilter compiled: which events a reader wants. OR inside a list, AND between lists, an empty list asks for
+// nothing. A ref is matched in partition, target, requested, delegated, adopted and tainted refs, listed or by
+// range; never in inputs, configs, job graphs or manifests. Immutable; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "bel/base/result.h"
+#include "bel/glob.h"
+
+namespace databuild::v1 {
+class BuildEvent;
+class EventFilter;
+class PartitionRange;
+}  // namespace databuild::v1
+
+namespace databuild {
+
+inline constexpr int kMaxFilterEntries = 1'000;  // in all lists together
+inline constexpr int kMaxFilterGlobs = 100;
+
+class EventMatcher {
+ public:
+  // Matches everything.
+  EventMatcher() = default;
+  // kInvalidArgument names the field and the bad entry.
+  static Result<EventMatcher> Compile(const v1::EventFilter& filter);
+
+  bool matches_all() const { return !by_ref_ && !by_label_ && !by_run_ && !by_build_ && !by_want_ && !by_taint_; }
+  bool Matches(const v1::BuildEvent& event) const;
+
+ private:
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using TextSet = std::unordered_set<std::string, TextHash, std::equal_to<>>;
+
+  bool MatchesRef(std::string_view ref) const;
+  bool MatchesRange(const v1::PartitionRange& range) const;
+  bool MatchesAnyRef(const v1::BuildEvent& event) const;
+  bool MatchesLabel(const v1::BuildEvent& event) const;
+  bool MatchesRun(const v1::BuildEvent& event) const;
+  bool MatchesBuild(const v1::BuildEvent& event) const;
+  bool MatchesWant(const v1::BuildEvent& event) const;
+  bool MatchesTaint(const v1::BuildEvent& event) const;
+  template <typename Refs>
+  bool AnyRef(const Refs& refs) const;
+  template <typename Ranges>
+  bool AnyRange(const Ranges& ranges) const;
+
+  bool by_ref_ = false, by_label_ = false, by_run_ = false, by_build_ = false, by_want_ = false,
+       by_taint_ = false;
+  TextSet refs_, labels_, runs_, builds_, wants_, taints_;
+  std::vector<Glob> globs_;
+};
+
+}  // namespace databuild
