@@ -1,0 +1,101 @@
+"""The flights of January: 66 partitions, from single days to the month, with the right figures."""
+
+import threading
+
+from support import flights
+from support.event_log import EventLog
+from support.session import EndToEndTest, key, long_form
+from support.waiting import eventually
+
+
+class JanuaryTest(EndToEndTest):
+    @key
+    def test_january_is_built_and_its_figures_are_right(self):
+        flights.apply_jobs(self.graph)
+        self.kube.kubectl("-n", self.graph.name, "apply", "-f",
+                          str(flights.EXAMPLE / "want-january.yaml"))
+        self.kube.kubectl("-n", self.graph.name, "wait", "--for=condition=Ready", "want/january",
+                          "--timeout=240s", seconds=250)
+
+        said = flights.compare(self.graph, "--month", "2013-01")
+        self.assertIn("66 of 66 files agree", said)
+        status = self.graph.get("Want", "january")["status"]
+        self.assertEqual(status["progress"], "35/35")
+        self.assertEqual(status["partitions"]["total"], 35)
+        self.assertEqual(status["partitions"]["available"], 35)
+
+        log = self.graph.settled_log()
+        self.assertEqual(len(log.available()), 66)
+        for ref in log.available():
+            self.assertEqual(len(log.runs_of(ref)), 1, ref)
+        self.assertEqual(log.want("january").states, ["CREATED", "SATISFIED"])
+        listed = {row["partitionRef"]["str"]: row["status"]["code"]
+                  for row in self.graph.api().partitions()}
+        self.assertEqual(listed, dict.fromkeys(log.available(), "PARTITION_AVAILABLE"))
+        runs = self.graph.api().job_runs()
+        self.assertEqual({run["statusCode"] for run in runs}, {"JOB_COMPLETED"})
+        self.assertEqual(len(runs), 66)
+
+    @long_form
+    def test_the_year_is_built_and_its_figures_are_right(self):
+        flights.apply_jobs(self.graph)
+        self.graph.apply(flights.example(self.kube, "want-year.yaml"))
+        self.graph.ready("year-2013", seconds=1500)
+        self.assertIn("743 of 743 files agree", flights.compare(self.graph, "--year"))
+        self.assertEqual(len(self.graph.settled_log().available()), 743)
+
+
+class PeerTest(EndToEndTest):
+    @key
+    def test_a_peer_that_polls_from_the_start_sees_every_event_once_in_order(self):
+        self.graph.job("source", "peer/source/{n:int}", options=["--sleep=0.3"])
+        self.graph.job("sum", "peer/sum/{n:int}", ["peer/source/{n}"])
+        self.graph.accepted("source", "sum")
+        peer = Peer(self.graph.api())
+        peer.start()
+        try:
+            self.graph.want("sums", ranges=[
+                {"ref": "peer/sum/{n}", "captures": {"n": {"from": "1", "to": "8"}}}])
+            self.graph.ready("sums")
+            self.graph.settled_log()
+            events = self.graph.api().events()
+            eventually("the peer has caught up", lambda: len(peer.events) >= len(events), 30)
+        finally:
+            peer.stop()
+        self.assertIsNone(peer.error)
+        self.assertEqual(peer.events[: len(events)], events)
+        self.assertEqual(EventLog(peer.events).problems, [])
+        self.assertGreater(peer.waits, 0, "no page was answered by waiting")
+
+        last = int(events[-1]["idx"])
+        one = self.graph.api().events_page(last - 5, limit=2)
+        self.assertEqual([int(event["idx"]) for event in one["events"]], [last - 4, last - 3])
+        self.assertTrue(one["hasMore"])
+        self.assertEqual(int(one["nextIdx"]), last - 3)
+        only = self.graph.api().events(partition_refs="peer/sum/3")
+        self.assertTrue(only)
+        self.assertTrue(all("peer/sum/3" in str(event) for event in only))
+
+
+class Peer(threading.Thread):
+    """Polls as another graph's operator would: long polls, going on from next_idx."""
+
+    def __init__(self, api):
+        super().__init__(name="peer")
+        self._api, self._stop_asked = api, threading.Event()
+        self.events, self.waits, self.error = [], 0, None
+
+    def run(self):
+        since = 0
+        try:
+            while not self._stop_asked.is_set():
+                page = self._api.events_page(since, limit=7, wait_ms=2000)
+                self.events += page.get("events", [])
+                self.waits += page.get("hasMore", False) is False
+                since = int(page.get("nextIdx", since))
+        except Exception as error:  # noqa: BLE001
+            self.error = error
+
+    def stop(self):
+        self._stop_asked.set()
+        self.join(timeout=30)
