@@ -28,6 +28,7 @@ void BuildState::ApplyWant(const v1::BuildEvent& event) {
     case v1::WANT_UPDATED:
       want.priority = want_event.priority();
       want.suspend = want_event.suspend();
+      if (want.retry_token != want_event.retry_token()) want.retry_idx = idx_;
       want.retry_token = want_event.retry_token();
       want.generation = want_event.generation();
       want.comment = want_event.comment();
@@ -138,7 +139,7 @@ void BuildState::HitInstance(Index taint, Index instance) {
   const Index partition = instances_[instance].partition;
   const PartitionChange change(*this, partition);
   AddOnce(instances_[instance].taints, taint);
-  for (Index want : partitions_[partition].wants) wants_[want].last_idx = idx_;
+  for (Index want : partitions_[partition].wants) wants_[want].last_idx = wants_[want].taint_idx = idx_;
 }
 
 void BuildState::LiftTaint(Index index) {

@@ -109,6 +109,12 @@ void BuildState::EndRun(Index index, const v1::JobEvent& job_event, TimeNs now) 
 void BuildState::ApplyJobDefinition(const v1::BuildEvent& event) {
   const v1::JobDefinitionEvent& definition = event.job_definition_event();
   Job& job = jobs_[InternJob(definition.job_label())];
+  const v1::JobDefinitionEvent& before = job.definition;
+  const bool same = job.Accepted() && before.uid() == definition.uid() &&
+                    before.generation() == definition.generation() &&
+                    before.spec_digest() == definition.spec_digest();
+  if (definition.accepted() && !definition.deleted() && !same) job.accepted_idx = idx_;
+  if (job.defined && before.retry_token() != definition.retry_token()) job.retry_idx = idx_;
   job.definition = definition;
   job.defined = true;
   job.last_idx = idx_;

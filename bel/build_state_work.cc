@@ -40,6 +40,8 @@ void BuildState::ApplyBuildRequest(const v1::BuildEvent& event) {
       break;
     }
     case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
+    case v1::BUILD_REQUEST_PRECONDITION_FAILED:
+      build.unproducible.clear();
       for (const auto& missing : request.unproducible()) {
         build.unproducible.push_back({InternPartition(missing.ref()), missing.kind() == "external"});
       }
@@ -179,7 +181,7 @@ void BuildState::ApplyJobGraph(const v1::BuildEvent& event) {
   for (const v1::Task& task : tasks) PlanTask(index, task);
   build.plan_number = graph.plan_number();
   build.open_plan = build.open_part = 0;
-  build.requested.clear();
+  std::erase_if(build.requested, [&](Index instance) { return instances_[instance].unit != kNone; });
   open_plans_.erase(index);
 }
 
@@ -196,7 +198,7 @@ void BuildState::PlanTask(Index build, const v1::Task& task) {
       const Index partition = InternPartition(output.str());
       const Index instance = LiveInstance(partition);
       made.partitions.push_back(partition);
-      if (instance == kNone) continue;
+      if (instance == kNone || instances_[instance].unit != kNone) continue;
       made.instances.push_back(instance);
       instances_[instance].unit = index;
     }

@@ -167,7 +167,9 @@ struct Want {
   std::vector<Index> blocked_on;  // partitions the last build ended for
   std::vector<v1::PartitionRange> ranges;
   int64_t created_idx = 0;
-  int64_t last_idx = 0;  // last event that changed what its status says
+  int64_t retry_idx = 0;  // last change of retry_token
+  int64_t taint_idx = 0;  // last taint that hit one of its partitions
+  int64_t last_idx = 0;   // last event that changed what its status says
 
   bool Live() const {
     return status == v1::WANT_CREATED || status == v1::WANT_SATISFIED || status == v1::WANT_UNSATISFIED;
@@ -208,7 +210,11 @@ struct Job {
   uint64_t runs_completed = 0, runs_failed = 0, runs_cancelled = 0, runs_skipped = 0;
   uint64_t partitions_made = 0;
   Index last_run = kNone;
+  int64_t accepted_idx = 0;  // when the definition in force was accepted (uid, generation, digest)
+  int64_t retry_idx = 0;     // last change of the retry token
   int64_t last_idx = 0;
+
+  bool Accepted() const { return defined && definition.accepted() && !definition.deleted(); }
 };
 
 }  // namespace databuild

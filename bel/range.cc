@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "controller/planner/ranges.h"
+#include "bel/ranges/ranges.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "bel/base/clock.h"
-#include "controller/planner/ranges.h"
+#include "bel/ranges/ranges.h"
 
 namespace databuild {
 

@@ -1,0 +1,58 @@
+// Catalogue: the DataJobs in force, compiled: which job makes a ref, from what.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "bel/build_state.h"
+#include "controller/planner/observed.h"
+#include "controller/planner/pattern.h"
+#include "controller/planner/pattern_index.h"
+
+namespace databuild {
+
+// Who makes a ref.
+struct Producer {
+  enum class Kind { kNobody, kOne, kSeveral };
+  Kind kind = Kind::kNobody;
+  Index job = kNone;  // index into BuildState::jobs()
+  Captures captures;
+};
+
+// What making one unit takes.
+struct UnitPlan {
+  std::vector<std::string> outputs;
+  std::vector<std::pair<std::string, bool>> inputs;  // ref, materialize; each ref once
+};
+
+// Follows the accepted definitions of the log. Owned by the planner; not thread-safe.
+class Catalogue {
+ public:
+  explicit Catalogue(const BuildState& state) : state_(state) {}
+
+  // After a JobDefinitionEvent of this job was applied.
+  void Update(Index job);
+
+  Producer Find(std::string_view ref) const;
+  // A rejected definition whose outputs would match the ref, for reasons; kNone if there is none.
+  Index FindRejected(std::string_view ref) const;
+  Result<UnitPlan> Plan(Index job, const Captures& captures) const;
+  std::optional<Captures> Match(Index job, std::string_view ref) const;
+  Captures BatchKey(Index job, const Captures& captures) const;
+  // Overlaps of `patterns` with jobs other than `label`, in words; empty if there are none.
+  std::string Conflicts(const JobPatterns& patterns, const std::string& label) const;
+
+ private:
+  const BuildState& state_;
+  PatternIndex index_;
+  PatternIndex rejected_;
+  std::unordered_map<Index, JobPatterns> compiled_;
+};
+
+// The templates of a DataJob object, for CompileJob: with args and env.
+JobTemplates TemplatesOf(const ObservedDataJob& data_job);
+
+}  // namespace databuild

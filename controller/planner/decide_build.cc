@@ -1,0 +1,306 @@
+// Builds: planned, executed, ended; and what happens to their work when their want is no more.
+#include <algorithm>
+#include <functional>
+
+#include "controller/planner/planner.h"
+
+namespace databuild {
+namespace {
+
+CauseInfo NoProducerCause(const std::string& ref) {
+  return {ref, "", "", reason::kNoProducer, "no DataJob makes " + ref};
+}
+
+}  // namespace
+
+void Planner::DecideBuild(Index index) {
+  if (!state_.BuildOpen(index)) return;
+  const Build& build = state_.build(index);
+  if (build.want == kNone || !state_.want(build.want).Live()) return CloseUnwanted(index);
+  switch (build.status) {
+    case v1::BUILD_REQUEST_RECEIVED:
+      batch_->Build(build.id, v1::BUILD_REQUEST_PLANNING);
+      return;
+    case v1::BUILD_REQUEST_PLANNING:
+      if (planned_ || revised_.contains(index)) return Mark({KeyKind::kBuild, "", index});
+      planned_ = true;
+      return PlanBuild(index);
+    case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
+      batch_->Build(build.id, state_.want(build.want).unavailable == 0 ? v1::BUILD_REQUEST_COMPLETED
+                                                                       : v1::BUILD_REQUEST_EXECUTING);
+      return;
+    case v1::BUILD_REQUEST_EXECUTING: return ExecuteBuild(index);
+    default: return;
+  }
+}
+
+void Planner::ExecuteBuild(Index index) {
+  const Build& build = state_.build(index);
+  if (state_.want(build.want).unavailable == 0) {
+    if (build.open_instances == 0) return EndBuild(index, v1::BUILD_REQUEST_COMPLETED, {});
+    // All that was asked for is there: what was not started is not needed, what runs may finish.
+    if (!AdoptAway(index)) CancelUnstarted(index, reason::kAvailable);
+    return;
+  }
+  if (needs_revision_.contains(index)) {
+    if (planned_ || revised_.contains(index)) return Mark({KeyKind::kBuild, "", index});
+    planned_ = true;
+    needs_revision_.erase(index);
+    const size_t before = batch_->size();
+    ReviseBuild(index);
+    if (batch_->size() != before) return;
+  }
+  if (build.open_instances > 0) {
+    if (may_be_doomed_.contains(index) || !build.unproducible.empty()) CancelDoomed(index);
+    return;
+  }
+  DecideEnd(index);
+}
+
+bool Planner::IsUnproducible(Index partition) const {
+  return !state_.Usable(partition) && state_.LiveInstance(partition) == kNone &&
+         catalogue_.Find(state_.partition(partition).ref).kind != Producer::Kind::kOne;
+}
+
+// Nothing of its own is open: done, failed, without a way, waiting for others, or in need of a revision.
+void Planner::DecideEnd(Index index) {
+  const Build& build = state_.build(index);
+  std::optional<CauseInfo> failure, unproducible;
+  bool pending = false, revise = false;
+  const auto look = [&](Index partition) {
+    if (state_.Usable(partition)) return;
+    const Partition& ref = state_.partition(partition);
+    if (const Index live = state_.LiveInstance(partition); live != kNone) {
+      const auto known = build.delegations.find(partition);
+      const bool delegated = known != build.delegations.end() &&
+                             known->second.owner == state_.instance(live).build;
+      (delegated ? pending : revise) = true;
+      return;
+    }
+    const Instance* newest = ref.newest == kNone ? nullptr : &state_.instance(ref.newest);
+    if (newest && newest->status == v1::PARTITION_FAILED && newest->updated_at > build.received_at) {
+      if (!failure) failure = newest->cause;
+    } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause.ref.empty() &&
+               newest->updated_at > build.received_at && IsUnproducible(state_.FindPartition(newest->cause.ref))) {
+      if (!unproducible) unproducible = newest->cause;
+    } else if (IsUnproducible(partition)) {
+      if (!unproducible) unproducible = NoProducerCause(ref.ref);
+    } else {
+      revise = true;
+    }
+  };
+  for (Index partition : state_.want(build.want).partitions) look(partition);
+  if (pending) return;
+  if (revise) {
+    if (needs_revision_.insert(index).second) Mark({KeyKind::kBuild, "", index});
+    return;
+  }
+  if (failure) return EndBuild(index, v1::BUILD_REQUEST_FAILED, *failure);
+  if (unproducible) return EndBuild(index, v1::BUILD_REQUEST_PRECONDITION_FAILED, *unproducible);
+}
+
+void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const CauseInfo& cause) {
+  const Build& build = state_.build(index);
+  needs_revision_.erase(index);
+  may_be_doomed_.erase(index);
+  v1::BuildRequestEvent* event = batch_->Build(build.id, status);
+  if (build.want != kNone) event->set_want_id(state_.want(build.want).id);
+  if (!cause.reason.empty()) {
+    *event->mutable_cause() = ToProto(cause);
+    event->set_reason(cause.reason);
+    event->set_message(cause.message);
+  }
+  if (status != v1::BUILD_REQUEST_PRECONDITION_FAILED) return;
+  std::set<std::string> refs;
+  if (!cause.ref.empty()) refs.insert(cause.ref);
+  for (const Unproducible& missing : build.unproducible) {
+    if (IsUnproducible(missing.partition)) refs.insert(state_.partition(missing.partition).ref);
+  }
+  for (Index unit : build.units) {
+    for (Index instance : state_.unit(unit).instances) {
+      const Instance& made = state_.instance(instance);
+      if (made.status == v1::PARTITION_CANCELLED && made.cause.reason == reason::kNoProducer) {
+        refs.insert(made.cause.ref);
+      }
+    }
+  }
+  for (const std::string& ref : refs) {
+    v1::UnproduciblePartition* missing = event->add_unproducible();
+    missing->set_ref(ref);
+    missing->set_kind("no_producer");
+  }
+}
+
+// The want was deleted or expired.
+void Planner::CloseUnwanted(Index index) {
+  const Build& build = state_.build(index);
+  const bool deleted = build.want == kNone || state_.want(build.want).status == v1::WANT_CANCELLED;
+  const std::string why = deleted ? reason::kCancelled : reason::kExpired;
+  if (deleted && !build.cancel_requested) {
+    v1::BuildCancelEvent* event = batch_->CancelBuild(build.id);
+    event->set_reason("the Want was deleted");
+  }
+  if (AdoptAway(index)) return;
+  if (build.open_instances == 0) {
+    const Index want = build.want;
+    const std::string name = want == kNone ? "" : state_.want(want).name;
+    return EndBuild(index, v1::BUILD_REQUEST_CANCELLED,
+                    {"", "", "", why, deleted ? "Want " + name + " was deleted" : "Want " + name + " expired"});
+  }
+  CancelUnstarted(index, why);
+  if (!deleted) return;  // live runs of an expired want end by themselves and their data counts
+  for (Index unit : build.units) {
+    for (Index instance : state_.unit(unit).instances) {
+      const Instance& made = state_.instance(instance);
+      if (made.status != v1::PARTITION_BUILDING || made.run == kNone) continue;
+      const Run& run = state_.run(made.run);
+      if (!state_.RunLive(made.run) || run.cancel_requested || !cancelled_runs_.insert(made.run).second) {
+        continue;
+      }
+      const bool shared = std::any_of(run.instances.begin(), run.instances.end(), [&](Index other) {
+        const Index owner = state_.instance(other).build;
+        return owner != index && owner != kNone && state_.BuildOpen(owner) && !state_.InstanceFinal(other);
+      });
+      if (!shared) batch_->CancelRun(build.id, run.id)->set_reason("the Want was deleted");
+    }
+  }
+}
+
+Index Planner::OldestDelegator(Index partition, Index except) const {
+  Index oldest = kNone;
+  for (Index other : state_.partition(partition).delegators) {
+    if (other == except || !state_.BuildOpen(other)) continue;
+    const Build& build = state_.build(other);
+    if (build.want == kNone || !state_.want(build.want).Live()) continue;
+    if (build.status != v1::BUILD_REQUEST_PLANNING && build.status != v1::BUILD_REQUEST_EXECUTING) continue;
+    const auto known = build.delegations.find(partition);
+    if (known == build.delegations.end() || known->second.owner != except) continue;
+    if (oldest == kNone || build.received_idx < state_.build(oldest).received_idx) oldest = other;
+  }
+  return oldest;
+}
+
+// Hands unfinished units that another build delegates to, with their inputs, to the oldest such build.
+// One adopter a tick; true if there was one.
+bool Planner::AdoptAway(Index index) {
+  const Build& build = state_.build(index);
+  Index adopter = kNone;
+  std::vector<Index> units;
+  std::set<Index> taken;
+  const std::function<void(Index)> take = [&](Index unit) {
+    if (!UnitOpen(unit) || state_.unit(unit).build != index || !taken.insert(unit).second) return;
+    units.push_back(unit);
+    for (const UnitInput& input : state_.unit(unit).inputs) {
+      const Index live = state_.LiveInstance(input.partition);
+      if (input.materialize && live != kNone && state_.instance(live).unit != kNone) {
+        take(state_.instance(live).unit);
+      }
+    }
+  };
+  for (Index unit : build.units) {
+    if (!UnitOpen(unit)) continue;
+    for (Index partition : state_.unit(unit).partitions) {
+      const Index oldest = OldestDelegator(partition, index);
+      if (oldest == kNone) continue;
+      if (adopter == kNone) adopter = oldest;
+      if (oldest == adopter) take(unit);
+    }
+  }
+  if (adopter == kNone) return false;
+  if (revised_.contains(adopter)) {
+    Mark({KeyKind::kBuild, "", index});  // one revision of a build's graph a tick
+    return true;
+  }
+  AdoptUnits(index, adopter, units);
+  return true;
+}
+
+void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) {
+  const std::string& from_id = state_.build(from).id;
+  const std::string& to_id = state_.build(to).id;
+  const Index first = state_.unit(units.front()).partitions.front();
+  v1::AdoptionEvent* adoption = batch_->Adoption(from_id, to_id, state_.partition(first).ref);
+  std::vector<v1::Task> tasks;
+  std::map<Index, std::vector<Index>> others;  // build -> partitions it delegates
+  for (Index index : units) {
+    const Unit& unit = state_.unit(index);
+    tasks.push_back(TaskOf(unit));
+    for (Index instance : unit.instances) {
+      const Instance& made = state_.instance(instance);
+      if (state_.InstanceFinal(instance)) continue;
+      Claim(instance);
+      adoption->add_partition_refs()->set_str(state_.partition(made.partition).ref);
+      adoption->add_instance_ids(made.id);
+      for (Index other : state_.partition(made.partition).delegators) {
+        if (other != to && other != from && state_.BuildOpen(other)) others[other].push_back(made.partition);
+      }
+    }
+  }
+  EmitGraph(to, tasks);
+  for (const auto& [other, partitions] : others) {
+    v1::DelegationEvent* event =
+        batch_->Delegation(state_.build(other).id, to_id, state_.partition(partitions.front()).ref);
+    for (Index partition : partitions) {
+      event->add_partition_refs()->set_str(state_.partition(partition).ref);
+      event->add_instance_ids(state_.instance(state_.LiveInstance(partition)).id);
+    }
+    event->set_message("adopted");
+  }
+}
+
+void Planner::CancelUnstarted(Index index, const std::string& why) {
+  const Build& build = state_.build(index);
+  const auto cancel = [&](Index instance) {
+    const Instance& made = state_.instance(instance);
+    if (made.status != v1::PARTITION_REQUESTED && made.status != v1::PARTITION_ANALYZED) return;
+    if (made.build != index || Full() || !Claim(instance)) return;
+    v1::PartitionEvent* event = batch_->Partition(instance, v1::PARTITION_CANCELLED);
+    event->mutable_cause()->set_reason(why);
+  };
+  for (Index unit : build.units) {
+    if (!UnitOpen(unit)) continue;
+    SetReady(unit, false);
+    for (Index instance : state_.unit(unit).instances) cancel(instance);
+  }
+  for (Index instance : build.requested) cancel(instance);
+}
+
+// When all that is left waits for refs that nobody makes, it is cancelled with that cause.
+bool Planner::CancelDoomed(Index index) {
+  const Build& build = state_.build(index);
+  std::unordered_map<Index, std::optional<CauseInfo>> verdicts;
+  const std::function<std::optional<CauseInfo>(Index)> doom = [&](Index unit) -> std::optional<CauseInfo> {
+    if (const auto known = verdicts.find(unit); known != verdicts.end()) return known->second;
+    verdicts[unit] = std::nullopt;
+    if (!UnitWaits(unit)) return std::nullopt;
+    for (const UnitInput& input : state_.unit(unit).inputs) {
+      if (!input.materialize || state_.Usable(input.partition)) continue;
+      const Index live = state_.LiveInstance(input.partition);
+      if (live == kNone) {
+        if (IsUnproducible(input.partition)) {
+          return verdicts[unit] = NoProducerCause(state_.partition(input.partition).ref);
+        }
+        continue;
+      }
+      if (state_.instance(live).unit == kNone) continue;
+      if (const auto deeper = doom(state_.instance(live).unit)) return verdicts[unit] = deeper;
+    }
+    return std::nullopt;
+  };
+  std::vector<std::pair<Index, CauseInfo>> doomed;
+  for (Index unit : build.units) {
+    if (!UnitOpen(unit)) continue;
+    const std::optional<CauseInfo> cause = doom(unit);
+    if (!cause) return false;  // something is left that can go on
+    doomed.emplace_back(unit, *cause);
+  }
+  for (const auto& [unit, cause] : doomed) EndUnit(unit, v1::PARTITION_CANCELLED, cause);
+  for (Index instance : build.requested) {
+    if (state_.instance(instance).status != v1::PARTITION_REQUESTED || !Claim(instance)) continue;
+    const CauseInfo cause = NoProducerCause(state_.partition(state_.instance(instance).partition).ref);
+    *batch_->Partition(instance, v1::PARTITION_CANCELLED)->mutable_cause() = ToProto(cause);
+  }
+  return true;
+}
+
+}  // namespace databuild

@@ -1,0 +1,126 @@
+// Taints: which instances they hit, and when they are repaired or lifted.
+#include <algorithm>
+
+#include "bel/glob.h"
+#include "controller/planner/planner.h"
+
+namespace databuild {
+namespace {
+
+v1::SourceTypeCode SourceCode(const std::string& type) {
+  if (type == "DashboardManual") return v1::DASHBOARD_MANUAL;
+  if (type == "Scheduled") return v1::SCHEDULED;
+  if (type == "ApiRequest") return v1::API_REQUEST;
+  return v1::CLI_MANUAL;
+}
+
+}  // namespace
+
+void Planner::DecideTaint(const std::string& uid) {
+  const ObservedTaint* observed = snapshot_.FindTaint(uid);
+  const Index index = state_.FindTaint(uid);
+  if (index == kNone) {
+    if (observed && !observed->meta.deleting && observed->error.empty()) CreateTaint(*observed);
+    return;
+  }
+  const Taint& taint = state_.taint(index);
+  if (taint.status != v1::TAINT_CREATED) return;
+  if (Repaired(taint)) {
+    batch_->Taint(uid, v1::TAINT_REPAIRED);
+    return;
+  }
+  if (observed && !observed->meta.deleting) return;
+  if (!observed && !snapshot_.absent_objects.contains(uid)) {
+    if (suspects_.insert(uid).second) effect_dirty_.insert({KeyKind::kTaint, uid});
+    return;
+  }
+  batch_->Taint(uid, v1::TAINT_LIFTED);
+}
+
+bool Planner::Repaired(const Taint& taint) const {
+  const auto replaced = [&](Index instance) {
+    const Index partition = state_.instance(instance).partition;
+    return state_.Usable(partition) && state_.partition(partition).current != instance;
+  };
+  const bool runs_over = std::none_of(taint.runs.begin(), taint.runs.end(),
+                                      [&](Index run) { return state_.RunLive(run); });
+  return runs_over && std::all_of(taint.instances.begin(), taint.instances.end(), replaced) &&
+         std::all_of(taint.downstream.begin(), taint.downstream.end(), replaced);
+}
+
+// Everything built from `instances`, transitively, by what runs recorded as read; runs under way included.
+std::vector<Index> Planner::Downstream(const std::vector<Index>& instances, std::vector<Index>* runs) const {
+  std::unordered_map<Index, std::vector<Index>> readers;  // instance -> runs
+  for (Index run = 0; run < state_.runs().size(); ++run) {
+    for (Index input : state_.run(run).inputs) readers[input].push_back(run);
+  }
+  std::unordered_set<Index> seen(instances.begin(), instances.end());
+  std::vector<Index> open(instances), downstream;
+  while (!open.empty()) {
+    const Index from = open.back();
+    open.pop_back();
+    for (Index run : readers[from]) {
+      if (state_.RunLive(run)) runs->push_back(run);
+      if (state_.run(run).status != v1::JOB_COMPLETED) continue;
+      for (Index made : state_.run(run).instances) {
+        if (!seen.insert(made).second) continue;
+        open.push_back(made);
+        if (state_.partition(state_.instance(made).partition).current == made) downstream.push_back(made);
+      }
+    }
+  }
+  std::sort(downstream.begin(), downstream.end());
+  return downstream;
+}
+
+void Planner::CreateTaint(const ObservedTaint& observed) {
+  std::vector<Index> partitions;
+  for (const std::string& ref : observed.partitions) {
+    if (const Index known = state_.FindPartition(ref); known != kNone) partitions.push_back(known);
+  }
+  for (const std::string& text : observed.globs) {
+    const Result<Glob> glob = Glob::Compile(text);
+    if (!glob.ok()) return;  // status says so
+    for (Index i = 0; i < state_.partitions().size(); ++i) {
+      if (glob->Matches(state_.partition(i).ref)) partitions.push_back(i);
+    }
+  }
+  std::sort(partitions.begin(), partitions.end());
+  partitions.erase(std::unique(partitions.begin(), partitions.end()), partitions.end());
+  std::vector<Index> hit, runs;
+  for (Index partition : partitions) {
+    const Partition& ref = state_.partition(partition);
+    if (ref.current != kNone) hit.push_back(ref.current);
+    const Index live = state_.LiveInstance(partition);
+    if (live == kNone || state_.instance(live).run == kNone) continue;
+    if (state_.RunLive(state_.instance(live).run)) runs.push_back(state_.instance(live).run);
+  }
+  std::vector<Index> downstream;
+  if (observed.cascade_downstream) downstream = Downstream(hit, &runs);
+  std::sort(runs.begin(), runs.end());
+  runs.erase(std::unique(runs.begin(), runs.end()), runs.end());
+  v1::TaintEvent* event = batch_->Taint(observed.meta.uid, v1::TAINT_CREATED);
+  event->set_name(observed.meta.name);
+  event->set_created_at(static_cast<uint64_t>(observed.meta.created_at));
+  event->set_comment(observed.comment);
+  event->set_generation(observed.meta.generation);
+  event->mutable_source_type()->set_code(SourceCode(observed.source.type));
+  event->set_source_name(observed.source.name);
+  event->set_cascade(observed.cascade_downstream ? v1::CASCADE_DOWNSTREAM : v1::CASCADE_NONE);
+  for (const std::string& ref : observed.partitions) event->add_refs()->set_str(ref);
+  for (const std::string& glob : observed.globs) event->add_globs(glob);
+  const auto add = [&](Index instance, v1::PartitionInstanceRef* out) {
+    out->set_ref(state_.partition(state_.instance(instance).partition).ref);
+    out->set_instance_id(state_.instance(instance).id);
+  };
+  for (Index instance : hit) add(instance, event->add_tainted_instances());
+  for (Index instance : downstream) add(instance, event->add_downstream_instances());
+  for (Index run : runs) event->add_tainted_run_ids(state_.run(run).id);
+  for (const auto* instances : {&hit, &downstream}) {
+    for (Index instance : *instances) {
+      batch_->Invalidation(observed.meta.uid, instance)->set_reason(observed.comment);
+    }
+  }
+}
+
+}  // namespace databuild

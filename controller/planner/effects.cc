@@ -1,0 +1,161 @@
+// What the cluster lacks that the log says should be there.
+#include <algorithm>
+
+#include "controller/planner/planner.h"
+#include "controller/planner/run_outcome.h"
+
+namespace databuild {
+
+std::vector<Effect> Planner::DecideEffects(TimeNs now) {
+  now_ = now;
+  std::vector<Effect> effects;
+  std::set<Key> keys;
+  keys.swap(effect_dirty_);
+  for (const Key& key : keys) {
+    if (key.kind == KeyKind::kRun) {
+      const Index run = state_.FindRun(key.id);
+      if (run != kNone) EffectsForRun(run, effects);
+      continue;
+    }
+    EffectsForObject(key, effects);
+  }
+  StatusEffects(effects);
+  return effects;
+}
+
+std::optional<CreateJob> Planner::CreateJobFor(Index index) const {
+  const Run& run = state_.run(index);
+  std::shared_ptr<const ObservedDataJob> definition = DefinitionPtr(run.job);
+  if (!definition || definition->meta.generation != run.generation) return std::nullopt;
+  CreateJob create;
+  create.run_id = run.id;
+  create.log_id = options_.log_id;
+  create.job_label = state_.job(run.job).label;
+  create.attempt = run.attempt;
+  for (size_t i = 0; i < run.partitions.size(); ++i) {
+    create.outputs.emplace_back(state_.partition(run.partitions[i]).ref,
+                                i < run.instances.size() ? state_.instance(run.instances[i]).id : "");
+  }
+  for (Index input : run.inputs) {
+    const Instance& read = state_.instance(input);
+    create.inputs.emplace_back(state_.partition(read.partition).ref, read.id);
+  }
+  std::sort(create.inputs.begin(), create.inputs.end());
+  // The command line is the same pure function of the definition that was recorded on SCHEDULED.
+  const Result<JobPatterns> patterns = CompileJob(TemplatesOf(*definition));
+  if (!patterns.ok()) return std::nullopt;
+  CommandContext context;
+  context.captures = patterns->Match(create.outputs.front().first).value_or(Captures{});
+  for (const auto& [ref, id] : create.outputs) context.outputs.push_back(ref);
+  for (const auto& [ref, id] : create.inputs) context.inputs.push_back(ref);
+  context.job_run_id = run.id;
+  Result<CommandLine> command = patterns->Command(context);
+  if (!command.ok()) return std::nullopt;
+  create.args = std::move(command->args);
+  create.env = std::move(command->env);
+  create.definition = std::move(definition);
+  return create;
+}
+
+void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
+  const Run& run = state_.run(index);
+  const Key key{KeyKind::kRun, run.id};
+  const ObservedJob* job = snapshot_.FindJob(run.id);
+  const std::string name = run.job == kNone ? "" : state_.job(run.job).definition.name();
+  const auto retry = [&] { WakeAt(now_ + kEffectRetry, key); };
+  if (state_.RunLive(index)) {
+    if (job && job->log_id != options_.log_id) return;  // foreign: reported by its refusal
+    if (run.cancel_requested) {
+      if (job && !job->job_gone && !job->deleting) {
+        effects.push_back(DeleteJob{run.id, name, job->uid});
+        return retry();
+      }
+      if (!job && !snapshot_.absent_runs.contains(run.id)) {
+        effects.push_back(ConfirmRunAbsent{run.id, name});
+        return retry();
+      }
+      return;
+    }
+    if (job) return;
+    if (run.status == v1::JOB_RUNNING) {
+      if (snapshot_.absent_runs.contains(run.id)) return;
+      effects.push_back(ConfirmRunAbsent{run.id, name});
+      return retry();
+    }
+    const auto refused = snapshot_.refused.find(run.id);
+    if (refused != snapshot_.refused.end()) {
+      if (refused->second.too_large) return;
+      if (now_ < refused->second.at + kRefusedRetry) return WakeAt(refused->second.at + kRefusedRetry, key);
+    }
+    if (std::optional<CreateJob> create = CreateJobFor(index)) {
+      effects.push_back(std::move(*create));
+    } else {
+      effects.push_back(ConfirmRunAbsent{run.id, name});
+    }
+    return retry();
+  }
+  if (!job || job->job_gone || job->deleting || job->log_id != options_.log_id) return;
+  const TimeNs due = run.ended_at + options_.keep_finished_jobs;
+  if (now_ < due) return WakeAt(due, key);
+  effects.push_back(DeleteJob{run.id, name, job->uid});
+  retry();
+}
+
+void Planner::EffectsForObject(const Key& key, std::vector<Effect>& effects) {
+  const auto retry = [&] { WakeAt(now_ + kEffectRetry, key); };
+  if (key.kind == KeyKind::kDataJob) {
+    const auto it = snapshot_.data_jobs.find(key.id);
+    if (it == snapshot_.data_jobs.end() || !it->second->error.empty()) return;
+    const auto proof = snapshot_.proofs.find(it->second->meta.uid);
+    if (proof != snapshot_.proofs.end() && proof->second.generation == it->second->meta.generation) return;
+    if (AcceptedBefore(*it->second)) return;  // proved before the operator was restarted
+    effects.push_back(ProveTemplate{it->second});
+    return retry();
+  }
+  if (key.kind == KeyKind::kWant) {
+    const Index want = state_.FindWant(key.id);
+    if (want == kNone) return;
+    const Want& recorded = state_.want(want);
+    if (recorded.Live() && suspects_.contains(key.id) && !snapshot_.wants.contains(key.id) &&
+        !snapshot_.absent_objects.contains(key.id)) {
+      effects.push_back(ConfirmObjectAbsent{ObjectKind::kWant, recorded.name, recorded.id});
+      return retry();
+    }
+    const bool due = recorded.status == v1::WANT_EXPIRED && recorded.delete_after &&
+                     now_ >= recorded.ended_at + *recorded.delete_after;
+    if (due && snapshot_.wants.contains(key.id)) {
+      effects.push_back(DeleteWant{recorded.name, recorded.id});
+      retry();
+    }
+    return;
+  }
+  const Index taint = state_.FindTaint(key.id);
+  if (taint == kNone || state_.taint(taint).status != v1::TAINT_CREATED) return;
+  if (!suspects_.contains(key.id) || snapshot_.taints.contains(key.id)) return;
+  if (snapshot_.absent_objects.contains(key.id)) return;
+  effects.push_back(ConfirmObjectAbsent{ObjectKind::kTaint, state_.taint(taint).name, key.id});
+  retry();
+}
+
+// The status of every object that something happened to.
+void Planner::StatusEffects(std::vector<Effect>& effects) {
+  std::set<Key> keys;
+  keys.swap(status_dirty_);
+  for (const Key& key : keys) {
+    if (key.kind == KeyKind::kWant) {
+      if (const ObservedWant* want = snapshot_.FindWant(key.id)) {
+        effects.push_back(PatchStatus{ObjectKind::kWant, want->meta.name, key.id, StatusOfWant(*want)});
+      }
+    } else if (key.kind == KeyKind::kTaint) {
+      if (const ObservedTaint* taint = snapshot_.FindTaint(key.id)) {
+        effects.push_back(PatchStatus{ObjectKind::kTaint, taint->meta.name, key.id, StatusOfTaint(*taint)});
+      }
+    } else if (key.kind == KeyKind::kDataJob) {
+      if (const ObservedDataJob* job = snapshot_.FindDataJob(key.id)) {
+        effects.push_back(PatchStatus{ObjectKind::kDataJob, key.id, job->meta.uid, StatusOfDataJob(*job)});
+      }
+    }
+  }
+}
+
+}  // namespace databuild

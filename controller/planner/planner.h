@@ -1,0 +1,273 @@
+// Planner: two pure questions over the log's state and the cluster's picture, asked once a tick.
+//
+//   DecideEvents:  what became true?                                        -> events to append
+//   DecideEffects: what does the cluster lack that the log says should be there? -> effects to submit
+//
+// No clock, no I/O, no randomness: time, run slots and facts come in. What the planner keeps beside the
+// state is derived from it (dirty keys, timers, the ready queue, compiled patterns) and rebuilt by
+// MarkAllDirty; losing it loses nothing. The cost of a tick is in the number of changed things.
+// Owned by the worker thread of its graph.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "bel/build_state.h"
+#include "controller/planner/catalogue.h"
+#include "controller/planner/event_batch.h"
+#include "controller/planner/reason.h"
+#include "controller/planner/snapshot.h"
+
+namespace databuild {
+
+// Limits of planning. Sources: core.md "One tick" and "Analysis".
+inline constexpr size_t kMaxEventsPerTick = 8'192;
+inline constexpr size_t kMaxRefsPerPlan = 1'000'000;
+inline constexpr size_t kMaxPlanDepth = 10'000;
+inline constexpr size_t kMaxGraphPartBytes = 256 * 1'024;
+inline constexpr size_t kTasksWithCommands = 1'000;  // above it parts leave the commands out
+inline constexpr size_t kMaxRefsPerDelegation = 1'000;
+// An effect that left no trace in the cluster is decided again after this long.
+inline constexpr DurationNs kEffectRetry = 5 * kSecond;
+// A refused Job is tried again after this long.
+inline constexpr DurationNs kRefusedRetry = 15 * kSecond;
+
+struct PlannerOptions {
+  std::string graph;
+  std::string log_id;
+  uint32_t max_runs_per_graph = 0;            // 0: no limit
+  DurationNs keep_finished_jobs = 10 * kMinute;  // how long a finished run's Job stays for kubectl logs
+};
+
+class Planner {
+ public:
+  Planner(PlannerOptions options, const BuildState& state, const Snapshot& snapshot);
+
+  // Everything is looked at again: at start, and after an append that failed.
+  void MarkAllDirty();
+  // A delta was applied to the snapshot.
+  void Observe(const Delta& delta);
+  // An event was appended and applied to the state.
+  void Observe(const v1::BuildEvent& event);
+
+  // `slots`: runs the whole operator may start now.
+  std::vector<v1::BuildEvent> DecideEvents(TimeNs now, uint32_t slots);
+  std::vector<Effect> DecideEffects(TimeNs now);
+
+  // Whether DecideEvents would look at anything at `now`.
+  bool HasWork(TimeNs now) const;
+  // When something is due without anything changing; nullopt: never.
+  std::optional<TimeNs> NextWake() const;
+
+  // Runs SCHEDULED or RUNNING, for operator-wide limits.
+  uint32_t LiveRuns() const;
+  size_t ReadyUnits() const { return ready_.size(); }
+
+  // Why the wanted ref is not there. `want`: whose view, or kNone.
+  PartitionReason Explain(Index want, Index partition, TimeNs now) const;
+
+ private:
+  enum class KeyKind { kWant, kTaint, kDataJob, kRun, kBuild, kUnit };
+  struct Key {
+    KeyKind kind;
+    std::string id;  // uid, name or run id
+    Index index = kNone;
+    auto operator<=>(const Key&) const = default;
+  };
+  // Order of work: priority, then earliest deadline, then age.
+  using ReadyKey = std::tuple<int64_t, TimeNs, int64_t, Index>;
+
+  // --- planner.cc
+  void Mark(Key key) { dirty_.insert(std::move(key)); }
+  void MarkWant(Index want);
+  void MarkRef(Index partition);
+  void MarkBuild(Index build);
+  void MarkUnit(Index unit);
+  void MarkRun(Index run);
+  void MarkJobUsers(Index job);
+  void MarkRejectedJobs();
+  void WakeAt(TimeNs at, Key key);
+  void Decide(const Key& key);
+  bool Claim(Index instance) { return claimed_.insert(instance).second; }
+  bool Full() const { return batch_->size() >= kMaxEventsPerTick; }
+
+  // --- decide_job.cc
+  struct JobVerdict {
+    bool known = false;  // false: the proof of the template has not come yet
+    bool accepted = false;
+    std::string reason;
+    std::string message;
+  };
+  JobVerdict JudgeDataJob(const ObservedDataJob& data_job) const;
+  // The log holds this very generation as accepted: its template was proved then.
+  bool AcceptedBefore(const ObservedDataJob& data_job) const;
+  void DecideDataJob(const std::string& name);
+  void DropGoneDefinitions();
+  // The object behind an accepted definition, if it is still the generation that was accepted.
+  const ObservedDataJob* Definition(Index job) const;
+  std::shared_ptr<const ObservedDataJob> DefinitionPtr(Index job) const;
+
+  // --- decide_want.cc
+  void DecideWant(const std::string& uid);
+  void CreateWant(const ObservedWant& want);
+  bool DecideDeadlines(Index want);
+  void DecideWantUpdate(Index want, const ObservedWant& observed);
+  void DecideSatisfaction(Index want);
+  void StartBuild(Index want, const std::string& reason);
+  // Why a live, unsatisfied want without an open build should build (again); empty: it should not.
+  std::string BuildTrigger(Index want) const;
+  std::string ValidateWant(const ObservedWant& want) const;
+
+  // --- decide_build.cc
+  void DecideBuild(Index build);
+  void CloseUnwanted(Index build);
+  void ExecuteBuild(Index build);
+  bool AdoptAway(Index build);
+  void AdoptUnits(Index from, Index to, const std::vector<Index>& units);
+  void CancelUnstarted(Index build, const std::string& reason);
+  bool CancelDoomed(Index build);
+  void DecideEnd(Index build);
+  void EndBuild(Index build, v1::BuildRequestStatusCode status, const CauseInfo& cause);
+  // Nobody makes it, it is not there and nothing under way brings it.
+  bool IsUnproducible(Index partition) const;
+  Index OldestDelegator(Index partition, Index except) const;
+
+  // --- analysis.cc
+  struct PlannedUnit {
+    Index job = kNone;
+    UnitPlan plan;
+    std::vector<std::string> instance_ids;  // one per output
+    std::vector<uint32_t> ordinals;
+    std::vector<bool> requested;  // the instance is in the log already
+  };
+  struct Analysis {
+    std::vector<PlannedUnit> units;
+    std::vector<std::pair<std::string, Index>> delegations;  // ref, owner build
+    std::vector<std::pair<std::string, bool>> unproducible;  // ref, external
+    std::vector<Index> usable_roots;                         // partitions
+    CauseInfo refused;  // reason not empty: the plan cannot be (Cycle, PlanTooLarge, InvalidJob)
+  };
+  class Walk;
+  Analysis Analyze(Index build) const;
+  void PlanBuild(Index build);
+  void ReviseBuild(Index build);
+  bool EmitRequested(Index build, Analysis& analysis);
+  void EmitGraph(Index build, const std::vector<v1::Task>& tasks);
+  void EmitDelegations(const std::string& build, const Analysis& analysis);
+  void EmitHistorical(Index build, const std::vector<Index>& partitions);
+  void EmitAnalyzed(Index build, const Analysis& analysis);
+  v1::Task TaskOf(const PlannedUnit& unit) const;
+  v1::Task TaskOf(const Unit& unit) const;
+
+  // --- decide_unit.cc
+  void DecideUnit(Index unit);
+  struct Inputs {
+    enum class State { kReady, kWaiting, kFailed, kLost };
+    State state = State::kReady;
+    Index partition = kNone;  // the first input that is not ready
+  };
+  Inputs JudgeInputs(const Unit& unit) const;
+  void EndUnit(Index unit, v1::PartitionStatus status, const CauseInfo& cause);
+  bool ReviseUnit(Index unit);
+  Captures CapturesOf(const Unit& unit) const;
+  const JobPatterns* CommandsOf(Index job);
+  TimeNs NextTry(const Unit& unit) const;
+  bool Suspended(const Unit& unit) const;
+  bool UnitOpen(Index unit) const;
+  bool UnitWaits(Index unit) const;  // every instance ANALYZED
+  ReadyKey ReadyKeyOf(Index unit) const;
+  void SetReady(Index unit, bool ready);
+  void Schedule(uint32_t slots);
+  std::vector<Index> BatchFor(Index unit) const;
+  struct RunPlan {
+    std::vector<Index> instances;
+    std::vector<std::string> instance_ids;
+    std::map<std::string, bool> inputs;  // ref -> materialize
+    uint32_t attempt = 0;
+    CommandContext command;
+  };
+  RunPlan PlanRun(const std::vector<Index>& units) const;
+  bool ScheduleRun(const std::vector<Index>& units);
+
+  // --- decide_run.cc
+  void DecideRun(Index run);
+  void DecideUnseenRun(Index run);
+  v1::PartitionManifest ManifestOf(Index run, const struct RunVerdict& verdict) const;
+  void CompleteRun(Index run, const struct RunVerdict& verdict);
+  void FailRun(Index run, const struct RunVerdict& verdict);
+  void CancelledRun(Index run);
+  void ReturnInstances(Index run, const struct RunVerdict& verdict);
+  bool Exhausted(Index run, const struct RunVerdict& verdict, CauseInfo& cause) const;
+  v1::JobEvent* EndEvent(Index run, v1::JobStatus status, const struct RunVerdict& verdict);
+
+  // --- decide_taint.cc
+  void DecideTaint(const std::string& uid);
+  void CreateTaint(const ObservedTaint& taint);
+  std::vector<Index> Downstream(const std::vector<Index>& instances, std::vector<Index>* runs) const;
+  bool Repaired(const Taint& taint) const;
+
+  // --- effects.cc
+  void EffectsForRun(Index run, std::vector<Effect>& effects);
+  void EffectsForObject(const Key& key, std::vector<Effect>& effects);
+  std::optional<CreateJob> CreateJobFor(Index run) const;
+  void StatusEffects(std::vector<Effect>& effects);
+
+  // --- status.cc
+  struct WantView {
+    PartitionReason worst;
+    TimeNs next_change = 0;
+  };
+  static constexpr size_t kMaxExplained = 500;  // partitions of a want whose reasons its status weighs
+  WantView Look(Index want, WantStatus& status) const;
+  WantStatus StatusOfWant(const ObservedWant& want) const;
+  TaintStatus StatusOfTaint(const ObservedTaint& taint) const;
+  DataJobStatus StatusOfDataJob(const ObservedDataJob& data_job) const;
+  Condition SlaCondition(const Want& want) const;
+
+  // --- explain.cc
+  PartitionReason ExplainLive(Index want, Index instance, TimeNs now) const;
+  PartitionReason ExplainRun(const Instance& instance) const;
+  PartitionReason ExplainPlanning(const Instance& instance) const;
+  PartitionReason ExplainReady(const Instance& instance, TimeNs now) const;
+  PartitionReason ExplainMissing(Index want, Index partition) const;
+  void ExplainProducer(const std::string& ref, const Producer& producer, PartitionReason& why) const;
+
+  PlannerOptions options_;
+  const BuildState& state_;
+  const Snapshot& snapshot_;
+  Catalogue catalogue_;
+
+  std::set<Key> dirty_;
+  std::set<std::pair<TimeNs, Key>> timers_;
+  std::set<ReadyKey> ready_;
+  std::unordered_map<Index, ReadyKey> ready_by_unit_;
+  std::set<Key> effect_dirty_;  // kRun, kWant, kTaint, kDataJob
+  std::set<Key> status_dirty_;
+  std::set<std::string> suspects_;  // uids the informer no longer shows
+  std::unordered_set<Index> needs_revision_;                     // builds
+  std::unordered_set<Index> may_be_doomed_;    // builds with inputs nobody makes
+  struct Commands {
+    std::string uid;
+    int64_t generation = 0;
+    JobPatterns patterns;
+  };
+  std::unordered_map<Index, Commands> commands_;  // by job: compiled with args and env
+
+  // One tick.
+  TimeNs now_ = 0;
+  EventBatch* batch_ = nullptr;
+  std::unordered_set<Index> claimed_;        // instances an event was decided for
+  std::unordered_set<Index> cancelled_runs_;
+  std::unordered_set<Index> revised_;        // builds whose graph an event revises
+  std::map<Index, std::vector<v1::Task>> revisions_;  // units to bring in line, by build
+  bool planned_ = false;  // one build is planned per tick, so that plans see each other
+};
+
+}  // namespace databuild

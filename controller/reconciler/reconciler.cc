@@ -1,0 +1,126 @@
+#include "controller/reconciler/reconciler.h"
+
+#include <algorithm>
+
+#include "bel/base/log.h"
+
+namespace databuild {
+
+uint32_t RunSlots::Ask(const std::string& graph, uint32_t live) {
+  const std::lock_guard lock(mutex_);
+  live_[graph] = live;
+  if (limit_ == 0) return UINT32_MAX;
+  uint64_t all = 0;
+  for (const auto& [name, count] : live_) all += count;
+  const uint32_t free = all < limit_ ? static_cast<uint32_t>(limit_ - all) : 0;
+  live_[graph] += free;  // until the graph says what it made of the grant
+  return free;
+}
+
+const char* EffectKind(const Effect& effect) {
+  struct Name {
+    const char* operator()(const CreateJob&) const { return "create_job"; }
+    const char* operator()(const DeleteJob&) const { return "delete_job"; }
+    const char* operator()(const ConfirmRunAbsent&) const { return "confirm_run_absent"; }
+    const char* operator()(const ConfirmObjectAbsent&) const { return "confirm_object_absent"; }
+    const char* operator()(const ProveTemplate&) const { return "prove_template"; }
+    const char* operator()(const DeleteWant&) const { return "delete_want"; }
+    const char* operator()(const PatchStatus&) const { return "patch_status"; }
+  };
+  return std::visit(Name{}, effect);
+}
+
+GraphReconciler::GraphReconciler(PlannerOptions options, Parts parts)
+    : options_(std::move(options)), parts_(parts) {
+  options_.log_id = parts_.log->log_id();
+}
+
+TickReport GraphReconciler::Tick() {
+  TickReport report;
+  const TimeNs start = parts_.clock->Now();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Delta& delta : parts_.cluster->TakeDeltas(options_.graph)) {
+      snapshot_.Apply(delta);
+      if (planner_) planner_->Observe(delta);
+      ++report.deltas;
+    }
+  }
+  // Before the first complete list absence means nothing.
+  if (!parts_.cluster->Synced(options_.graph)) return report;
+  if (blocked_until_ && start < *blocked_until_) return report;
+  blocked_until_.reset();
+  if (!planner_) {
+    const std::lock_guard lock(mutex_);
+    parts_.log->WithState([&](const BuildState& state) {
+      planner_ = std::make_unique<Planner>(options_, state, snapshot_);
+    });
+  }
+  more_ = true;
+  while (more_ && report.rounds < kMaxRoundsPerTick) {
+    ++report.rounds;
+    if (!DecideAndAppend(report)) break;
+  }
+  if (report.append_error) return report;  // effects come from the state after the append, or not at all
+  std::vector<Effect> effects;
+  {
+    const std::lock_guard lock(mutex_);
+    parts_.log->WithState(
+        [&](const BuildState&) { effects = planner_->DecideEffects(parts_.clock->Now()); });
+  }
+  for (const Effect& effect : effects) report.effect_kinds.push_back(EffectKind(effect));
+  report.effects = effects.size();
+  if (!effects.empty()) parts_.cluster->Submit(options_.graph, std::move(effects));
+  report.took = parts_.clock->Now() - start;
+  return report;
+}
+
+// One round. False when the append failed; more_ says whether there is more to decide.
+bool GraphReconciler::DecideAndAppend(TickReport& report) {
+  std::vector<v1::BuildEvent> events;
+  const TimeNs now = parts_.clock->Now();
+  {
+    const std::lock_guard lock(mutex_);
+    parts_.log->WithState([&](const BuildState&) {
+      const uint32_t slots = parts_.slots->Ask(options_.graph, planner_->LiveRuns());
+      events = planner_->DecideEvents(now, slots);
+      parts_.slots->Ask(options_.graph, planner_->LiveRuns());
+    });
+  }
+  if (events.empty()) {
+    more_ = false;
+    return true;
+  }
+  Result<std::vector<int64_t>> appended = parts_.log->Append(events);
+  const std::lock_guard lock(mutex_);
+  if (!appended.ok()) {
+    report.append_error = appended.error();
+    blocked_until_ = now + kAppendRetry;
+    parts_.log->WithState([&](const BuildState&) { planner_->MarkAllDirty(); });
+    LogError("append refused",
+             {{"graph", options_.graph}, {"code", ErrcName(appended.error().code)},
+              {"error", appended.error().message}, {"events", std::to_string(events.size())}});
+    return false;
+  }
+  report.events += events.size();
+  parts_.log->WithState([&](const BuildState&) {
+    for (const v1::BuildEvent& event : events) planner_->Observe(event);
+  });
+  return true;
+}
+
+std::optional<TimeNs> GraphReconciler::NextWake() const {
+  const std::lock_guard lock(mutex_);
+  if (blocked_until_) return blocked_until_;
+  if (!planner_) return std::nullopt;
+  if (more_ || planner_->HasWork(parts_.clock->Now())) return parts_.clock->Now();
+  return planner_->NextWake();
+}
+
+PartitionReason GraphReconciler::Explain(const BuildState&, Index want, Index partition) const {
+  const std::lock_guard lock(mutex_);
+  if (!planner_) return {};
+  return planner_->Explain(want, partition, parts_.clock->Now());
+}
+
+}  // namespace databuild

@@ -1,0 +1,80 @@
+// GraphReconciler: one turn of one graph. Take what happened, decide events, append them, decide effects,
+// hand them over. Knows neither threads nor metrics nor Kubernetes.
+//
+// Owned by the graph's worker thread; the simulator calls Tick itself.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bel/base/clock.h"
+#include "bel/event_log.h"
+#include "controller/planner/planner.h"
+#include "controller/reconciler/cluster.h"
+
+namespace databuild {
+
+// Hands out the operator-wide limit of live runs. Thread-safe. 0: no limit.
+class RunSlots {
+ public:
+  explicit RunSlots(uint32_t limit) : limit_(limit) {}
+  // `live`: runs of the graph that are SCHEDULED or RUNNING now. Returns how many more it may start; what
+  // it starts is known at its next call.
+  uint32_t Ask(const std::string& graph, uint32_t live);
+
+ private:
+  const uint32_t limit_;
+  std::mutex mutex_;
+  std::map<std::string, uint32_t> live_;  // by graph, grants included
+};
+
+struct TickReport {
+  size_t deltas = 0;
+  size_t events = 0;
+  size_t effects = 0;
+  size_t rounds = 0;
+  DurationNs took = 0;
+  std::optional<Error> append_error;
+  std::vector<std::string> effect_kinds;  // one per effect
+};
+
+// Rounds of deciding and appending before effects are decided anyway.
+inline constexpr size_t kMaxRoundsPerTick = 64;
+// After an append that failed nothing is decided for this long.
+inline constexpr DurationNs kAppendRetry = kSecond;
+
+class GraphReconciler {
+ public:
+  struct Parts {
+    EventLog* log = nullptr;
+    Cluster* cluster = nullptr;
+    const Clock* clock = nullptr;
+    RunSlots* slots = nullptr;
+  };
+  GraphReconciler(PlannerOptions options, Parts parts);
+
+  TickReport Tick();
+  // When Tick should run again although nothing changes; nullopt: never.
+  std::optional<TimeNs> NextWake() const;
+
+  // Why `ref` is not there; nullopt if nobody ever mentioned it. Called under the log's read lock held by the
+  // caller's WithState; thread-safe against Tick.
+  PartitionReason Explain(const BuildState& state, Index want, Index partition) const;
+
+ private:
+  bool DecideAndAppend(TickReport& report);
+
+  PlannerOptions options_;
+  Parts parts_;
+  mutable std::mutex mutex_;  // guards snapshot_ and planner_ between Tick and Explain
+  Snapshot snapshot_;
+  std::unique_ptr<Planner> planner_;  // from the first synced tick on
+  std::optional<TimeNs> blocked_until_;
+  bool more_ = false;
+};
+
+const char* EffectKind(const Effect& effect);
+
+}  // namespace databuild
