@@ -5,6 +5,8 @@
 #
 #   image.sh operator BUILD_FOLDER [NAME]     the operator, from programs compiled in BUILD_FOLDER
 #   image.sh postgres [NAME]                  the development Postgres
+#   image.sh flights [NAME]                   the jobs of examples/flights
+#   image.sh push ARCHIVE NAME                sends an archive to the registry that NAME begins with
 #   image.sh build NAME DOCKERFILE CONTEXT [BASE] [ARG=VALUE...]     any other Dockerfile
 #
 # BASE, given to the Dockerfile as build argument: bookworm (a minimal Debian 12, the default) or
@@ -86,6 +88,15 @@ mkdir -p "$cache" && exec 9>"$cache/images.lock" && flock 9
 case ${1:-} in
   operator) operator "$2" "${3:-localhost/databuild:dev}" ;;
   postgres) build "${2:-localhost/databuild-postgres:dev}" "$here/postgres/Dockerfile" "$here/postgres" bookworm ;;
+  flights)
+    "$here/../examples/flights/fetch.sh" >&2
+    build "${2:-localhost/databuild-flights:dev}" "$here/../examples/flights/Dockerfile" "$here/../examples/flights" python
+    ;;
+  push)
+    say "pushing $3"
+    image_id=$(buildah pull -q "docker-archive:$2")
+    buildah push "$image_id" "docker://$3" >&2
+    ;;
   build) build "$2" "$3" "$4" "${5:-bookworm}" "${@:6}" ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
