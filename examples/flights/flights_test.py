@@ -14,6 +14,7 @@ import tempfile
 import unittest
 import zipfile
 
+sys.dont_write_bytecode = True  # the folder is also the image's build context
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = os.path.join(HERE, "scripts")
 ARCHIVE = os.path.join(HERE, "data", "flights.csv.zip")

@@ -1,0 +1,255 @@
+#!/bin/bash
+# DataBuild at work: January's flights become days, weeks and a month on a real Kubernetes.
+#
+#   demo.sh run                          on a cluster of its own on this machine (needs root)
+#   demo.sh run --kubeconfig FILE --image REGISTRY/NAME [--no-push]
+#                                        on yours: pushes REGISTRY/NAME:demo and REGISTRY/NAME-flights:demo
+#                                        (--no-push: they are there already) and uses its default StorageClass
+#   demo.sh stop [--kubeconfig FILE]     removes everything again
+#
+#   --build FOLDER                       where the operator was compiled (default: build/release)
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cluster=("$root/tests/e2e/cluster/cluster" --name demo)
+system=databuild-system
+graph=flights
+port=18080
+
+command=${1:-}
+[ $# -gt 0 ] && shift
+build=$root/build/release kubeconfig="" image="" push=yes inside=""
+while [ $# -gt 0 ]; do
+  case $1 in
+    --kubeconfig) kubeconfig=$(realpath "$2"); shift ;;
+    --image) image=$2; shift ;;
+    --build) build=$(realpath "$2"); shift ;;
+    --no-push) push=no ;;
+    --inside) inside=yes ;;
+    *) echo "demo: unknown option $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+operator_image=${image:-localhost/databuild}:demo
+flights_image=${image:-localhost/databuild}-flights:demo
+
+step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+show() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
+
+# -- what the demonstration stands on ---------------------------------------------------------------
+
+build_images() {
+  "$here/fetch.sh"
+  operator_archive=$("$root/deploy/image.sh" operator "$build" "$operator_image")
+  flights_archive=$("$root/deploy/image.sh" build "$flights_image" "$here/Dockerfile" "$here" python)
+}
+
+push_images() {
+  local archive name id
+  for archive in "$operator_archive $operator_image" "$flights_archive $flights_image"; do
+    read -r archive name <<<"$archive"
+    echo "pushing $name"
+    if ! { id=$(buildah pull -q "docker-archive:$archive") && buildah push -q "$id" "docker://$name"; }; then
+      cat >&2 <<TEXT
+demo: could not push $name. Log in to the registry (buildah login), or push the two images yourself
+and run the demo again with --no-push (make demo ... PUSH=no):
+  docker load -i $operator_archive && docker push $operator_image
+  docker load -i $flights_archive && docker push $flights_image
+TEXT
+      exit 1
+    fi
+  done
+}
+
+run_on_own_cluster() {
+  local name=${cluster[2]}
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "demo: a cluster of its own needs root: use sudo, or give your cluster: --kubeconfig FILE --image NAME" >&2
+    exit 1
+  fi
+  step "A Kubernetes for the demonstration (cluster $name)"
+  "${cluster[@]}" down >/dev/null 2>&1 || true  # a log of a former demonstration would know January
+  "${cluster[@]}" up
+  step "Images of the operator and of the example's jobs"
+  build_images
+  "${cluster[@]}" load-image "$operator_archive" "$flights_archive"
+  "${cluster[@]}" exec -- "$0" run --inside --build "$build"
+}
+
+# -- the demonstration ------------------------------------------------------------------------------
+
+flights() { kubectl -n "$graph" "$@"; }
+
+apply() { sed "s|image: localhost/databuild-flights:dev|image: $flights_image|" "$@" | flights apply -f -; }
+
+# api PATH: an answer of the operator's API for this graph.
+api() { curl -fsS --max-time 20 -H "Authorization: Bearer $token" "http://127.0.0.1:$port/api/v1/graphs/$graph/$1"; }
+
+install_operator() {
+  step "The operator, by its Helm chart"
+  show helm upgrade --install databuild "$root/helm/databuild" --namespace "$system" --create-namespace \
+    --set "image.repository=${operator_image%:*},image.tag=${operator_image##*:}" --wait --timeout 5m >/dev/null
+  kubectl -n "$system" get pods
+}
+
+open_api() {
+  flights create serviceaccount viewer
+  flights create rolebinding viewer --clusterrole=view --serviceaccount="$graph:viewer"
+  token=$(flights create token viewer --audience=databuild)
+  kubectl -n "$system" port-forward service/databuild "$port:8080" >/dev/null 2>&1 &
+  forward=$!
+  trap 'kill "$forward" 2>/dev/null || true' EXIT
+  curl -fsS --retry 30 --retry-delay 1 --retry-all-errors --max-time 5 -o /dev/null \
+    -H "Authorization: Bearer $token" "http://127.0.0.1:$port/api/v1/graphs/$graph/wants" 2>/dev/null
+}
+
+# One line that says how far the want is, and what runs.
+progress() {
+  local done runs bar
+  done=$(api "partitions?partition_status=available&page_size=500" | jq '.refs // [] | length')
+  runs=$(api "job_runs?status=running&page_size=100" |
+    jq -r '[.jobRuns[]?.targetPartitions[0].str | ltrimstr("flights/")] | sort |
+      if length > 3 then (.[:3] | join("  ")) + "  and \(length - 3) more" else join("  ") end')
+  bar=$(printf '%*s' $((done * 30 / total)) '' | tr ' ' '#')
+  printf '[%-30s] %3d %%  %2d of %d partitions  %s' "$bar" $((done * 100 / total)) "$done" "$total" "$runs"
+}
+
+# follow NAME SECONDS: shows progress until the want is ready.
+follow() {
+  local deadline=$((SECONDS + $2)) line="" last="" ready=""
+  while [ "$ready" != True ]; do
+    ready=$(flights get want "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
+    line=$(progress) || line=$last
+    if [ -t 1 ]; then
+      printf '\r\033[K%s' "${line:0:$(tput cols 2>/dev/null || echo 100)}"
+    elif [ "$line" != "$last" ]; then
+      echo "$line"
+    fi
+    last=$line
+    if [ $SECONDS -ge $deadline ]; then
+      printf '\ndemo: want %s is not ready after %s s; this is what it says:\n' "$1" "$2" >&2
+      flights describe want "$1" >&2
+      exit 1
+    fi
+    sleep 1
+  done
+  if [ -t 1 ]; then echo; fi
+}
+
+build_january() {
+  step "January: 31 raw days, 31 days in figures, 3 weeks and the month, each made by a Kubernetes Job"
+  apply "$here/volume.yaml"
+  for file in "$here"/jobs/*.yaml; do apply "$file"; done
+  show flights apply -f "$here/want-january.yaml"
+  total=66
+  follow january 900
+  show flights wait --for=condition=Ready want/january --timeout=60s
+  show flights get wants,datajobs
+}
+
+check_figures() {
+  step "The figures, compared with ones computed straight from the data set"
+  flights delete job check --ignore-not-found >/dev/null
+  apply "$here/check.yaml"
+  for _ in $(seq 120); do
+    case $(flights get job check -o 'jsonpath={.status.succeeded}/{.status.failed}') in 1/* | */1) break ;; esac
+    sleep 1
+  done
+  flights logs job/check
+  flights wait --for=condition=Complete job/check --timeout=5s >/dev/null
+}
+
+ask_api() {
+  step "The same through the API"
+  echo "partitions: /api/v1/graphs/$graph/partitions"
+  api "partitions?ref_prefix=flights/weekly" | jq -r '.refs[] | "  \(.partitionRef.str)  \(.status.name)"'
+  echo "runs: /api/v1/graphs/$graph/job_runs (the last three)"
+  api "job_runs?page_size=3" | jq -r '.jobRuns[] | "  \(.jobLabel)  \(.statusName)  \(.durationMs) ms  \(.targetPartitions[0].str)"'
+  echo "events: /api/v1/graphs/$graph/events (what became of the month)"
+  api "events?partition_refs=flights/monthly/month=2013-01&limit=100" | jq -r '.events[] |
+    "  \(.idx)  \(.partitionEvent.statusCode // .jobEvent.statusCode // .delegationEvent.delegatedToBuildRequestId
+      // .buildRequestEvent.status.code // .wantEvent.lifecycle // "plan")"'
+  echo "wants: /api/v1/graphs/$graph/wants"
+  api wants | jq -r '.wants[].want | "  \(.name)  \(.statusName)  \(.totalPartitions) partitions"'
+}
+
+taint_a_day() {
+  step "The fifteenth turns out to be bad: it, its week and the month are built again"
+  show flights apply -f "$here/taint-2013-01-15.yaml"
+  show flights wait --for=condition=Repaired taint/bad-2013-01-15 --timeout=180s
+  show flights wait --for=condition=Ready want/january --timeout=180s
+  show flights get taints
+  api "partitions?partition_status=available&page_size=500" | jq -r '.refs[] | select(.buildsCount > 1) |
+    "  built \(.buildsCount) times: \(.partitionRef.str)"'
+  check_figures
+}
+
+farewell() {
+  local k="kubectl" again="make demo-stop"
+  if [ -n "$inside" ]; then
+    k="tests/e2e/cluster/cluster --name demo kubectl"
+  else
+    k="KUBECONFIG=$kubeconfig kubectl" again="make demo-stop KUBECONFIG=$kubeconfig"
+  fi
+  step "Look further"
+  cat <<TEXT
+  $k -n $graph get databuild                      wants, taints and jobs
+  $k -n $graph describe want january              conditions and what needs attention
+  $k -n $graph apply -f examples/flights/want-year.yaml    the whole year: 743 partitions
+  $k explain want.spec                            what can be wanted
+  $again                                          remove everything
+It took $SECONDS s.
+TEXT
+}
+
+demonstrate() {
+  if kubectl get namespace "$graph" >/dev/null 2>&1; then
+    echo "demo: the cluster has a namespace $graph already; make demo-stop removes that of a former demo" >&2
+    exit 1
+  fi
+  install_operator
+  kubectl create namespace "$graph"
+  kubectl label namespace "$graph" pod-security.kubernetes.io/enforce=restricted >/dev/null
+  open_api
+  build_january
+  check_figures
+  ask_api
+  taint_a_day
+  farewell
+}
+
+stop_on_reader_cluster() {
+  kubectl delete namespace "$graph" --ignore-not-found
+  if kubectl get namespace "$system" >/dev/null 2>&1; then
+    helm uninstall databuild --namespace "$system" --ignore-not-found --wait
+    kubectl delete namespace "$system"
+  fi
+  kubectl delete crd wants.databuild.dev taints.databuild.dev datajobs.databuild.dev --ignore-not-found
+}
+
+# tools PROGRAM...: the reader's own when they are in PATH, else those of the test cluster.
+tools() {
+  command -v kubectl >/dev/null || PATH=$("$root/tests/e2e/cluster/tools" dir kubernetes):$PATH
+  command -v helm >/dev/null || PATH=$("$root/tests/e2e/cluster/tools" dir helm):$PATH
+}
+
+if [ -n "$kubeconfig" ]; then
+  export KUBECONFIG=$kubeconfig
+  tools
+fi
+case $command in
+  run)
+    if [ -n "$inside" ]; then
+      demonstrate
+    elif [ -n "$kubeconfig" ]; then
+      [ -n "$image" ] || { echo "demo: say with --image where your cluster pulls images from" >&2; exit 2; }
+      step "Images of the operator and of the example's jobs"
+      if [ "$push" = yes ]; then build_images && push_images; fi
+      demonstrate
+    else
+      run_on_own_cluster
+    fi ;;
+  stop) if [ -n "$kubeconfig" ]; then stop_on_reader_cluster; else "${cluster[@]}" down; fi ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
