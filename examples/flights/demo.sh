@@ -1,83 +1,25 @@
 #!/bin/bash
-# DataBuild at work: January's flights become days, weeks and a month on a real Kubernetes.
+# DataBuild at work: January's flights become days, weeks and a month on a Kubernetes.
 #
-#   demo.sh run                          on a cluster of its own on this machine (needs root)
-#   demo.sh run --kubeconfig FILE --image REGISTRY/NAME [--no-push]
-#                                        on yours: pushes REGISTRY/NAME:demo and REGISTRY/NAME-flights:demo
-#                                        (--no-push: they are there already) and uses its default StorageClass
-#   demo.sh stop [--kubeconfig FILE]     removes everything again
+# `make demo` calls this (deploy/demo.sh) once the cluster can pull both images. It needs kubectl, helm,
+# jq and curl in PATH, and:
 #
-#   --build FOLDER                       where the operator was compiled (default: build/release)
+#   KUBECONFIG                       the cluster
+#   DATABUILD_IMAGE, FLIGHTS_IMAGE   images of the operator and of this example, with their tags
+#   DEMO_KUBECTL                     how the reader calls kubectl on it (default: kubectl)
+#   DEMO_STOP                        what removes the cluster, when it was made for the demonstration
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-cluster=("$root/tests/e2e/cluster/cluster" --name demo)
 system=databuild-system
 graph=flights
-port=18080
+port=${DEMO_PORT:-18080}
+operator_image=${DATABUILD_IMAGE:-localhost/databuild:dev}
+flights_image=${FLIGHTS_IMAGE:-localhost/databuild-flights:dev}
 
-command=${1:-}
-[ $# -gt 0 ] && shift
-build=$root/build/release kubeconfig="" image="" push=yes inside=""
-while [ $# -gt 0 ]; do
-  case $1 in
-    --kubeconfig) kubeconfig=$(realpath "$2"); shift ;;
-    --image) image=$2; shift ;;
-    --build) build=$(realpath "$2"); shift ;;
-    --no-push) push=no ;;
-    --inside) inside=yes ;;
-    *) echo "demo: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift
-done
-operator_image=${image:-localhost/databuild}:demo
-flights_image=${image:-localhost/databuild}-flights:demo
-
-step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-show() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
-
-# -- what the demonstration stands on ---------------------------------------------------------------
-
-build_images() {
-  "$here/fetch.sh"
-  operator_archive=$("$root/deploy/image.sh" operator "$build" "$operator_image")
-  flights_archive=$("$root/deploy/image.sh" build "$flights_image" "$here/Dockerfile" "$here" python)
-}
-
-push_images() {
-  local archive name id
-  for archive in "$operator_archive $operator_image" "$flights_archive $flights_image"; do
-    read -r archive name <<<"$archive"
-    echo "pushing $name"
-    if ! { id=$(buildah pull -q "docker-archive:$archive") && buildah push -q "$id" "docker://$name"; }; then
-      cat >&2 <<TEXT
-demo: could not push $name. Log in to the registry (buildah login), or push the two images yourself
-and run the demo again with --no-push (make demo ... PUSH=no):
-  docker load -i $operator_archive && docker push $operator_image
-  docker load -i $flights_archive && docker push $flights_image
-TEXT
-      exit 1
-    fi
-  done
-}
-
-run_on_own_cluster() {
-  local name=${cluster[2]}
-  if [ "$(id -u)" -ne 0 ]; then
-    echo "demo: a cluster of its own needs root: use sudo, or give your cluster: --kubeconfig FILE --image NAME" >&2
-    exit 1
-  fi
-  step "A Kubernetes for the demonstration (cluster $name)"
-  "${cluster[@]}" down >/dev/null 2>&1 || true  # a log of a former demonstration would know January
-  "${cluster[@]}" up
-  step "Images of the operator and of the example's jobs"
-  build_images
-  "${cluster[@]}" load-image "$operator_archive" "$flights_archive"
-  "${cluster[@]}" exec -- "$0" run --inside --build "$build"
-}
-
-# -- the demonstration ------------------------------------------------------------------------------
+step() { printf '\n== %s\n' "$*"; }
+show() { printf '$ %s\n' "$*"; "$@"; }
 
 flights() { kubectl -n "$graph" "$@"; }
 
@@ -186,70 +128,43 @@ taint_a_day() {
 }
 
 farewell() {
-  local k="kubectl" again="make demo-stop"
-  if [ -n "$inside" ]; then
-    k="tests/e2e/cluster/cluster --name demo kubectl"
-  else
-    k="KUBECONFIG=$kubeconfig kubectl" again="make demo-stop KUBECONFIG=$kubeconfig"
-  fi
+  local k=${DEMO_KUBECTL:-kubectl}
+  local stop=${DEMO_STOP:-"$k delete namespace $graph; helm uninstall databuild -n $system"}
   step "Look further"
   cat <<TEXT
-  $k -n $graph get databuild                      wants, taints and jobs
-  $k -n $graph describe want january              conditions and what needs attention
-  $k -n $graph apply -f examples/flights/want-year.yaml    the whole year: 743 partitions
-  $k explain want.spec                            what can be wanted
-  $again                                          remove everything
-It took $SECONDS s.
+  $k -n $graph get databuild                       wants, taints and jobs
+  $k -n $graph describe want january               conditions, and what needs attention
+  $k -n $graph apply -f examples/flights/want-year.yaml     the whole year: 743 partitions
+  $k explain want.spec                             what can be wanted
+  $stop    remove it again
+The demonstration itself took $SECONDS s.
 TEXT
 }
 
-demonstrate() {
-  if kubectl get namespace "$graph" >/dev/null 2>&1; then
-    echo "demo: the cluster has a namespace $graph already; make demo-stop removes that of a former demo" >&2
+# A cluster that was made for demonstrations may still hold the last one, whose log knows January.
+clear_away() {
+  if ! kubectl get namespace "$graph" >/dev/null 2>&1 && ! kubectl get namespace "$system" >/dev/null 2>&1; then
+    return
+  fi
+  if [ -z "${DEMO_STOP:-}" ]; then
+    echo "demo: the cluster has a namespace $graph or $system already; remove them first, with all that they hold:" >&2
+    echo "  kubectl delete namespace $graph $system" >&2
     exit 1
   fi
-  install_operator
-  kubectl create namespace "$graph"
-  kubectl label namespace "$graph" pod-security.kubernetes.io/enforce=restricted >/dev/null
-  open_api
-  build_january
-  check_figures
-  ask_api
-  taint_a_day
-  farewell
-}
-
-stop_on_reader_cluster() {
+  step "Removing the former demonstration"
   kubectl delete namespace "$graph" --ignore-not-found
-  if kubectl get namespace "$system" >/dev/null 2>&1; then
-    helm uninstall databuild --namespace "$system" --ignore-not-found --wait
-    kubectl delete namespace "$system"
-  fi
-  kubectl delete crd wants.databuild.dev taints.databuild.dev datajobs.databuild.dev --ignore-not-found
+  helm uninstall databuild --namespace "$system" --ignore-not-found --wait
+  kubectl delete namespace "$system" --ignore-not-found
+  "$root/tests/e2e/cluster/cluster" recycle-volumes
 }
 
-# tools PROGRAM...: the reader's own when they are in PATH, else those of the test cluster.
-tools() {
-  command -v kubectl >/dev/null || PATH=$("$root/tests/e2e/cluster/tools" dir kubernetes):$PATH
-  command -v helm >/dev/null || PATH=$("$root/tests/e2e/cluster/tools" dir helm):$PATH
-}
-
-if [ -n "$kubeconfig" ]; then
-  export KUBECONFIG=$kubeconfig
-  tools
-fi
-case $command in
-  run)
-    if [ -n "$inside" ]; then
-      demonstrate
-    elif [ -n "$kubeconfig" ]; then
-      [ -n "$image" ] || { echo "demo: say with --image where your cluster pulls images from" >&2; exit 2; }
-      step "Images of the operator and of the example's jobs"
-      if [ "$push" = yes ]; then build_images && push_images; fi
-      demonstrate
-    else
-      run_on_own_cluster
-    fi ;;
-  stop) if [ -n "$kubeconfig" ]; then stop_on_reader_cluster; else "${cluster[@]}" down; fi ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
-esac
+clear_away
+install_operator
+kubectl create namespace "$graph"
+kubectl label namespace "$graph" pod-security.kubernetes.io/enforce=restricted >/dev/null
+open_api
+build_january
+check_figures
+ask_api
+taint_a_day
+farewell
