@@ -9,19 +9,9 @@ import subprocess
 import sys
 import time
 
-from harness import oci, parts
+from harness import machine, oci, parts
 from harness.certificates import Authority
 from harness.processes import ControlGroup, Daemon, Network, run, wait_until
-
-# Machine-wide settings that kubelet and kube-proxy change; given back when the last cluster ends.
-SETTINGS = [pathlib.Path("/proc/sys", name) for name in (
-    "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-    "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")]
-# Folders whose place kubelet and the CNI library do not let us choose.
-SHARED_FOLDERS = [pathlib.Path(name) for name in (
-    "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/lib/cni/results", "/var/lib/cni",
-    "/var/log/containers")]
-
 
 def say(text: str) -> None:
     print(f"cluster: {text}", file=sys.stderr, flush=True)
@@ -38,10 +28,20 @@ class Cluster:
 
     def lock(self):
         """Held until the returned file is closed: nobody else starts or stops this cluster meanwhile."""
-        self.at.state.parent.mkdir(parents=True, exist_ok=True)
-        file = open(self.at.state.parent / f"{self.at.id}.lock", "w")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return file
+        path = self.at.state.parent / f"{self.at.id}.lock"
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(path, "w")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+            file.close()  # whoever held it before us took the cluster and its lock file away
+
+    def remove_lock(self) -> None:
+        """The last act of whoever holds the lock after down()."""
+        (self.at.state.parent / f"{self.at.id}.lock").unlink()
+        if not any(self.at.state.parent.iterdir()):
+            self.at.state.parent.rmdir()
 
     # What can be asked of a running cluster.
 
@@ -88,10 +88,7 @@ class Cluster:
     def _prepare(self) -> None:
         state = self.at.state
         state.mkdir(parents=True)
-        (state / "settings.json").write_text(json.dumps(
-            {str(file): file.read_text() for file in SETTINGS if file.exists()}))
-        (state / "shared.json").write_text(json.dumps(
-            [str(folder) for folder in SHARED_FOLDERS if not folder.exists()]))
+        machine.remember(state.parent)
         run("mount", "--bind", str(state), str(state))
         run("mount", "--make-rshared", str(state))  # pods see what kubelet mounts later
         self.network.create()
@@ -200,9 +197,10 @@ class Cluster:
             socket.unlink(missing_ok=True)
         self.group.delete()
         self.network.delete()
-        self._clean_shared()
+        machine.forget_cluster(self.at.id, self.at.state)
         if self.at.state.exists():
             shutil.rmtree(self.at.state)
+        machine.restore_after_last(self.at.state.parent)
 
     def _end_containers(self) -> None:
         """Before the daemons: no kubelet that starts a pod again, no pod namespace left in /run/netns."""
@@ -235,20 +233,3 @@ class Cluster:
         prefix = f"{self.at.state}/"
         for point in sorted((p for p in points if f"{p}/".startswith(prefix)), key=len, reverse=True):
             run("umount", point, check=False).returncode == 0 or run("umount", "--lazy", point)
-
-    def _clean_shared(self) -> None:
-        for link in pathlib.Path("/var/log/containers").glob("*"):
-            if link.is_symlink() and os.readlink(link).startswith(f"{self.at.state}/"):
-                link.unlink()
-        for file in pathlib.Path("/var/lib/cni/results").glob(f"{self.at.id}-*"):
-            file.unlink()
-        others = [folder for folder in self.at.state.parent.glob("*/settings.json")
-                  if folder.parent != self.at.state]
-        if others or not (self.at.state / "shared.json").exists():
-            return
-        for file, value in json.loads((self.at.state / "settings.json").read_text()).items():
-            pathlib.Path(file).write_text(value)
-        for folder in json.loads((self.at.state / "shared.json").read_text()):
-            if pathlib.Path(folder).exists() and not any(
-                    entry for entry in pathlib.Path(folder).rglob("*") if entry.is_file()):
-                shutil.rmtree(folder)
