@@ -19,7 +19,7 @@ operator_image=${DATABUILD_IMAGE:-localhost/databuild:dev}
 flights_image=${FLIGHTS_IMAGE:-localhost/databuild-flights:dev}
 
 step() { printf '\n== %s\n' "$*"; }
-show() { printf '$ %s\n' "$*"; "$@"; }
+show() { printf '$ %s\n' "$*" >&2; "$@"; }
 
 flights() { kubectl -n "$graph" "$@"; }
 
