@@ -12,6 +12,7 @@ class JanuaryTest(EndToEndTest):
     @key
     def test_january_is_built_and_its_figures_are_right(self):
         flights.apply_jobs(self.graph)
+        self.graph.touched = True
         self.kube.kubectl("-n", self.graph.name, "apply", "-f",
                           str(flights.EXAMPLE / "want-january.yaml"))
         self.kube.kubectl("-n", self.graph.name, "wait", "--for=condition=Ready", "want/january",

@@ -7,6 +7,10 @@ from support.waiting import eventually
 
 
 class QuietTest(EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        self.session.wait_left()
+
     @key
     def test_a_satisfied_want_for_one_partition_costs_at_most_six_writes(self):
         self.graph.job("one", "cost/{n}")

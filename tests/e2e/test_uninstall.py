@@ -8,6 +8,7 @@ from support.waiting import eventually
 class UninstallTest(EndToEndTest):
     @key
     def test_an_uninstall_mid_run_leaves_nothing_hanging(self):
+        self.session.wait_left()
         self.graph.job("slow", "bye/{n}", options=["--sleep=8"])
         self.graph.accepted("slow")
         self.graph.want("unlucky", "bye/1", "bye/2")
@@ -22,7 +23,8 @@ class UninstallTest(EndToEndTest):
         for kind in ("Want", "DataJob"):
             for item in self.kube.list(kind, self.graph.name):
                 self.assertEqual(item["metadata"].get("finalizers", []), [])
-        other.close(seconds=60)
+        other.leave()
+        other.wait_gone(seconds=60)
         self.graphs.remove(other)
 
         # The volume of the log is kept; the runs have ended meanwhile, and the log learns of it.

@@ -22,6 +22,7 @@ def install(session):
 def remove(session):
     """Takes away the release, its namespace and what the tests left behind."""
     kube = session.kube
+    session.wait_left()
     if kube.get("Namespace", None, NAMESPACE):
         if kube.list("Secret", NAMESPACE, "owner=helm"):
             session.operator.uninstall()

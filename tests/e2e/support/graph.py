@@ -56,6 +56,7 @@ class Graph:
     def __init__(self, kube, operator, namespace, image):
         self.kube, self.operator, self.name, self.image = kube, operator, namespace, image
         self.folder = None
+        self.touched = False  # whether it ever held an object of ours, and so has a log
 
     # -- making and removing --------------------------------------------------------------------
 
@@ -77,9 +78,11 @@ class Graph:
         volume = self.kube.get("PersistentVolume", None, claim["spec"]["volumeName"])
         self.folder = volume["spec"]["local"]["path"]  # the tests run on the node itself
 
-    def close(self, seconds=120):
-        """Deletes the namespace and waits until it is gone: nothing of ours may hold it."""
+    def leave(self):
+        """Deletes the namespace, without waiting."""
         self.kube.delete("Namespace", None, self.name)
+
+    def wait_gone(self, seconds=120):
         self.kube.wait_for("Namespace", None, self.name, "is gone", lambda found: found is None,
                            seconds)
 
@@ -87,7 +90,7 @@ class Graph:
 
     def apply(self, *items):
         """Creates the objects; answers the last one as stored."""
-        stored = None
+        stored, self.touched = None, True
         for item in items:
             stored = self.kube.create(item, self.name)
         return stored
