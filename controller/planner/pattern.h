@@ -1,7 +1,7 @@
 // Partition patterns: how a DataJob names what it makes, what it reads and how it is called.
 //
-//   outputs  sales/revenue/date={date:date}                 a ref is matched, its captures are bound
-//   inputs   sales/clicks/date={date|-P6D..P0D}             the captures are expanded to refs
+//   outputs  sales/revenue/date={date:date}                 a ref is matched, its captures are
+//   bound inputs   sales/clicks/date={date|-P6D..P0D}             the captures are expanded to refs
 //   args     --month={date|%Y-%m}                           and to command lines
 //
 // OUTPUTS. Literal text and captures: `{name}` matches [^/]+, `{name:date}` a real calendar date
@@ -17,8 +17,10 @@
 //   {date|-P1D}  {date|P1M-P1D}       ISO 8601 periods of Y, M, W, D; applied left to right; months
 //                                     clamp to the month's end; leaving 0001..9999 is an error
 //   {date|-P6D..P0D}                  every unit of the output format that the window touches (day;
-//                                     ISO week for %V; month for %Y-%m; year for %Y), once, in order
-//   {month|P0D..P1M-P1D|%Y-%m-%d}     formats know %Y %m %d %j %G %V %u %%; without one the text has
+//                                     ISO week for %V; month for %Y-%m; year for %Y), once, in
+//                                     order
+//   {month|P0D..P1M-P1D|%Y-%m-%d}     formats know %Y %m %d %j %G %V %u %%; without one the text
+//   has
 //                                     the form of the capture's type
 //   {n|+1}  {n|-2..0}  {0..15}  {00..15}      integers and literal ranges, the last zero padded
 // Several windows in one input are a cross product, the leftmost varies slowest. Arguments take no
@@ -41,18 +43,15 @@
 #include <vector>
 
 #include "bel/base/result.h"
+#include "bel/ranges/partition_ref.h"
 
 namespace databuild {
 
-inline constexpr size_t kMaxRefBytes = 1'024;
 inline constexpr size_t kMaxPatternBytes = 1'024;
-inline constexpr size_t kMaxCaptures = 16;             // of one DataJob
+inline constexpr size_t kMaxCaptures = 16;  // of one DataJob
 inline constexpr size_t kMaxOutputsPerJob = 100;
 inline constexpr size_t kMaxInputsPerJob = 100;
 inline constexpr size_t kMaxInputRefsPerUnit = 10'000;
-
-// Printable ASCII, 1 to kMaxRefBytes bytes: what may be called a partition ref at all.
-bool IsPartitionRef(std::string_view text);
 
 enum class CaptureType { kText, kRegex, kDate, kMonth, kYear, kInt };
 

@@ -5,8 +5,8 @@
 //
 // `from` and `to` (inclusive) are both dates (YYYY-MM-DD), both months (YYYY-MM) or both integers
 // (zero padded if `from` is: "00" to "23"). `step` is an ISO 8601 period for dates and months
-// (default P1D, P1M), a positive integer for integers (default 1); the i-th value is from + i * step,
-// so month steps from the 31st do not drift. Refs are never expanded as a whole: size, At and
+// (default P1D, P1M), a positive integer for integers (default 1); the i-th value is from + i *
+// step, so month steps from the 31st do not drift. Refs are never expanded as a whole: size, At and
 // Contains are computed. Immutable; any thread.
 #pragma once
 
