@@ -119,7 +119,8 @@ std::optional<ApiError> Informer::ListAll(std::stop_token stop, const std::strin
   ++list_number_;
   auto error = ListPages(stop, list);
   // The continue token may expire between pages: then everything in one answer, which cannot.
-  if (error && error->failure == ApiFailure::kGone && list.limit > 0) {
+  if (error && error->failure == ApiFailure::kGone && !list.continue_token.empty()) {
+    list.continue_token.clear();
     list.limit = 0;
     ++list_number_;
     error = ListPages(stop, list);
@@ -127,7 +128,8 @@ std::optional<ApiError> Informer::ListAll(std::stop_token stop, const std::strin
   return error;
 }
 
-std::optional<ApiError> Informer::ListPages(std::stop_token stop, ListOptions list) {
+// Leaves in `list` the continue token that was asked for last.
+std::optional<ApiError> Informer::ListPages(std::stop_token stop, ListOptions& list) {
   std::string version;
   for (;;) {
     auto page = client_.List(path_, list, CallOptions::Within(options_.call_timeout, stop));

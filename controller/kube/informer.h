@@ -84,7 +84,7 @@ class Informer {
   void Run(std::stop_token stop);
   bool ListWithFallback(std::stop_token stop);
   std::optional<ApiError> ListAll(std::stop_token stop, const std::string& at_version);
-  std::optional<ApiError> ListPages(std::stop_token stop, ListOptions list);
+  std::optional<ApiError> ListPages(std::stop_token stop, ListOptions& list);
   Next WatchOnce(std::stop_token stop);
   Next ReadFrames(std::stop_token stop, ByteStream& stream, uint64_t& events);
   std::optional<Next> HandleFrame(std::string_view frame, uint64_t& events);
