@@ -125,18 +125,22 @@ class EventLog {
   uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
 
  private:
-  class Stream;      // what the LogWriter calls back
-  class InFlight;    // events accepted and not yet folded: overlay, ids, next idx
+  struct InFlight;  // events accepted and not yet folded: overlay, ids, next idx
+  struct Accepted;  // the part of one Append that is new
   class Watchers;
 
   explicit EventLog(LogOptions options);
   Status Replay(const Acquired& acquired);
   Status FoldStored(const StoredEvent& stored);
-  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent>& events);
+  void JoinWriter(const Acquired& acquired);
+  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent> events);
+  Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
   void Apply(const PendingBatch& batch);
+
+  struct Scan;  // one pass over the log into one page
   Result<RawPage> ListOnce(const ListRequest& request, int64_t since_idx) const;
-  Status Scan(const ListRequest& request, RawPage& page) const;
-  Status ScanStored(const ListRequest& request, RawPage& page, int64_t& scanned) const;
+  bool ScanTail(Scan& scan) const;
+  Status ScanStored(Scan& scan) const;
 
   LogOptions options_;
   std::string log_id_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "bel/range.h"
-#include "controller/planner/ranges.h"
+#include "bel/ranges/ranges.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {

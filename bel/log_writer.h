@@ -34,8 +34,8 @@ inline constexpr int64_t kMaxQueuedEvents = 65'536;  // of one graph; then kUnav
 struct PendingBatch {
   std::vector<StoredEvent> stored;
   std::vector<v1::BuildEvent> events;  // the same, decoded, for the fold
-  bool durable = false;                // guarded by the writer's lock
-  std::condition_variable done;
+  size_t bytes = 0;                    // of all payloads
+  std::condition_variable done;        // durable, given up, or worth another look
 
   int64_t first_idx() const { return stored.front().idx; }
   int64_t last_idx() const { return stored.back().idx; }
@@ -57,7 +57,6 @@ struct LogStream {
   std::deque<std::shared_ptr<PendingBatch>> queue;  // in idx order; the front may be in flight
   int64_t queued_events = 0;
   bool scheduled = false;           // stands in the writer's list
-  bool joined = true;
   std::optional<Error> lost;        // outcome of an append unknown: recover before the next
   TimeNs lost_since = 0;            // monotonic
   TimeNs retry_at = 0;              // monotonic
@@ -79,13 +78,13 @@ class LogWriter {
   LogWriter& operator=(const LogWriter&) = delete;
 
   // Waits (until `timeout` is over) for a stream that is not lost. kUnavailable: still lost, nothing was queued.
-  Status AwaitWritable(LogStream& stream, DurationNs timeout);
+  Status AwaitWritable(const std::shared_ptr<LogStream>& stream, DurationNs timeout);
   // Queues the next batch of the stream; its first idx follows the last queued one.
   Status Enqueue(const std::shared_ptr<LogStream>& stream, std::shared_ptr<PendingBatch> batch);
   // Blocks until everything up to `idx` is durable and applied.
-  Status AwaitDurable(LogStream& stream, int64_t idx, DurationNs timeout);
+  Status AwaitDurable(const std::shared_ptr<LogStream>& stream, int64_t idx, DurationNs timeout);
   // After this no callback of the stream runs any more. What is queued is given up.
-  void Leave(LogStream& stream);
+  void Leave(const std::shared_ptr<LogStream>& stream);
 
   struct StreamView {
     int64_t epoch = 0;
@@ -102,20 +101,25 @@ class LogWriter {
     Batches batches;
   };
 
-  // Commits one group, or recovers one stream. Requires !stepping_; unlocks while it works.
-  // False: there was nothing that could be done now.
-  bool Step(Lock& lock);
-  std::vector<Share> TakeGroup();
-  std::shared_ptr<LogStream> TakeLost();
-  void CommitGroup(Lock& lock, std::vector<Share>& group);
+  // These need the lock; those that take it unlock while they talk to the storage or call back. One step at a
+  // time: stepping_ is false before, true meanwhile.
+  void CommitGroup(Lock& lock);
   void Recover(Lock& lock, const std::shared_ptr<LogStream>& stream);
-  Status Reconcile(LogStream& stream, const Acquired& acquired, size_t* recorded);
-  void Finish(Lock& lock, LogStream& stream, const Batches& batches);
-  void Fail(Lock& lock, LogStream& stream, const Error& error);
-  void Terminate(Lock& lock, LogStream& stream, const Error& error);
+  void EndStep();
+  std::vector<Share> TakeGroup();
+  void FinishShare(Lock& lock, const Share& share, const Result<int64_t>& result, DurationNs took);
+  void Finish(Lock& lock, const std::shared_ptr<LogStream>& stream, const Batches& batches);
+  void Lose(const std::shared_ptr<LogStream>& stream, const Error& error);
+  void Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream, const Error& error);
   void Schedule(const std::shared_ptr<LogStream>& stream);
+  void Unschedule(const std::shared_ptr<LogStream>& stream);
+  bool MayRecover(const LogStream& stream) const;
+
+  // How many of `batches` the log holds; an error when it holds something else. Without the lock.
+  Result<size_t> CountRecorded(const LogStream& stream, const Batches& batches,
+                               const Acquired& acquired) const;
+  Status SameEvents(const LogStream& stream, const PendingBatch& batch) const;
   void Loop(std::stop_token stop);
-  std::optional<TimeNs> NextRetry() const;
 
   Storage* const storage_;
   const Mode mode_;

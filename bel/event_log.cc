@@ -1,0 +1,227 @@
+#include "bel/event_log.h"
+
+#include <algorithm>
+#include <map>
+
+#include "bel/base/log.h"
+#include "bel/base/uuid.h"
+#include "bel/event_codec.h"
+#include "bel/event_id_window.h"
+#include "bel/log_watchers.h"
+#include "bel/status_overlay.h"
+#include "bel/tail_ring.h"
+
+namespace databuild {
+namespace {
+
+constexpr ListRange kReplayPage{0, 8'192, 16 << 20};
+
+Error About(const std::string& graph, const Error& error) {
+  return Error{error.code, "append to log of graph " + graph + ": " + error.message};
+}
+
+}  // namespace
+
+// Guarded by append_mutex_.
+struct EventLog::InFlight {
+  explicit InFlight(const StatusView& fold) : overlay(fold) {}
+
+  StatusOverlay overlay;
+  EventIdWindow ids{kDedupeWindow};
+  int64_t newest_idx = 0;
+  TimeNs newest_ts = 0;
+};
+
+struct EventLog::Accepted {
+  explicit Accepted(const InFlight& in_flight)
+      : overlay(in_flight.overlay), idx(in_flight.newest_idx), ts(in_flight.newest_ts) {}
+
+  StatusOverlay overlay;
+  int64_t idx;  // of the newest event so far
+  TimeNs ts;
+  std::map<UuidBytes, int64_t> ids;
+  std::vector<int64_t> answer;
+  std::shared_ptr<PendingBatch> batch = std::make_shared<PendingBatch>();
+};
+
+EventLog::EventLog(LogOptions options)
+    : options_(std::move(options)),
+      in_flight_(std::make_unique<InFlight>(state_)),
+      tail_(std::make_unique<TailRing>(options_.tail_bytes)),
+      watchers_(std::make_shared<Watchers>()) {}
+
+EventLog::~EventLog() {
+  if (stream_ != nullptr) writer_->Leave(stream_);
+}
+
+Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
+  CHECK(options.storage != nullptr && options.clock != nullptr && !options.graph.empty());
+  std::unique_ptr<EventLog> log(new EventLog(std::move(options)));
+  const LogOptions& set = log->options_;
+  ASSIGN_OR_RETURN(const Acquired acquired,
+                   set.storage->Acquire({set.graph, set.holder, set.cluster_uid}));
+  log->log_id_ = acquired.log_id;
+  log->floor_ = acquired.floor;
+  const TimeNs started = set.clock->Now();
+  RETURN_IF_ERROR(log->Replay(acquired));
+  log->JoinWriter(acquired);
+  LogInfo("build event log opened", {{"graph", set.graph},
+                                     {"storage", set.storage->name()},
+                                     {"log_id", acquired.log_id},
+                                     {"epoch", acquired.epoch},
+                                     {"head", acquired.head},
+                                     {"replay_ms", (set.clock->Now() - started) / kMillisecond}});
+  return log;
+}
+
+Status EventLog::Replay(const Acquired& acquired) {
+  int64_t idx = acquired.floor;
+  while (idx < acquired.head) {
+    ListRange range = kReplayPage;
+    range.since_idx = idx;
+    range.limit = std::min(range.limit, acquired.head - idx);
+    ASSIGN_OR_RETURN(const StoredPage page, options_.storage->List(options_.graph, range));
+    if (page.at.log_id != log_id_ || page.at.head < acquired.head) {
+      return Error{Errc::kCorrupt, "log of graph " + options_.graph + " was replaced while it was read"};
+    }
+    for (const StoredEvent& stored : page.events) RETURN_IF_ERROR(FoldStored(stored));
+    idx = page.events.back().idx;
+  }
+  in_flight_->newest_idx = acquired.head;
+  in_flight_->newest_ts = acquired.last_ts;
+  return {};
+}
+
+Status EventLog::FoldStored(const StoredEvent& stored) {
+  auto event = DecodeEvent(stored);
+  if (!event.ok()) {
+    return Error{event.error().code, "log of graph " + options_.graph + ": " + event.error().message};
+  }
+  // Nobody reads yet: no lock.
+  state_.Apply(*event);
+  tail_->Push(stored.idx, stored.payload);
+  head_.store(stored.idx, std::memory_order_release);
+  if (const auto id = ParseUuid(stored.event_id)) in_flight_->ids.Add(*id, stored.idx);
+  return {};
+}
+
+void EventLog::JoinWriter(const Acquired& acquired) {
+  writer_ = options_.writer;
+  if (writer_ == nullptr) {
+    own_writer_ = std::make_unique<LogWriter>(options_.storage, LogWriter::Mode::kInline);
+    writer_ = own_writer_.get();
+  }
+  stream_ = std::make_shared<LogStream>();
+  stream_->request = {options_.graph, options_.holder, options_.cluster_uid, true};
+  stream_->log_id = acquired.log_id;
+  stream_->epoch = acquired.epoch;
+  stream_->durable_head = acquired.head;
+  stream_->apply = [this](const PendingBatch& batch) { Apply(batch); };
+  stream_->on_terminal = options_.on_terminal;
+  stream_->on_append = options_.on_append;
+}
+
+Result<std::vector<int64_t>> EventLog::Append(std::vector<v1::BuildEvent> events) {
+  if (events.empty()) return std::vector<int64_t>{};
+  RETURN_IF_ERROR(writer_->AwaitWritable(stream_, options_.append_timeout));
+  std::vector<int64_t> answer;
+  {
+    std::lock_guard lock(append_mutex_);
+    ASSIGN_OR_RETURN(answer, Accept(std::move(events)));
+  }
+  const int64_t newest = *std::max_element(answer.begin(), answer.end());
+  RETURN_IF_ERROR(writer_->AwaitDurable(stream_, newest, options_.append_timeout));
+  return answer;
+}
+
+Result<std::vector<int64_t>> EventLog::Accept(std::vector<v1::BuildEvent> events) {
+  in_flight_->overlay.Forget(head());
+  Accepted accepted(*in_flight_);
+  {
+    std::shared_lock lock(state_mutex_);
+    for (v1::BuildEvent& event : events) {
+      if (Status good = AcceptOne(event, accepted); !good.ok()) {
+        if (good.error().code == Errc::kInvalidTransition) rejected_.fetch_add(1);
+        return About(options_.graph, good.error());
+      }
+    }
+  }
+  if (accepted.batch->stored.empty()) return std::move(accepted.answer);
+  if (accepted.batch->bytes > kMaxAppendBytes ||
+      accepted.batch->stored.size() > static_cast<size_t>(kMaxAppendEvents)) {
+    return About(options_.graph,
+                 {Errc::kTooLarge, std::to_string(accepted.batch->stored.size()) + " events of " +
+                                       std::to_string(accepted.batch->bytes) +
+                                       " bytes in one batch; append them in several"});
+  }
+  RETURN_IF_ERROR(writer_->Enqueue(stream_, accepted.batch));
+  in_flight_->overlay.Absorb(std::move(accepted.overlay));
+  in_flight_->newest_idx = accepted.idx;
+  in_flight_->newest_ts = accepted.ts;
+  for (const StoredEvent& stored : accepted.batch->stored) {
+    in_flight_->ids.Add(*ParseUuid(stored.event_id), stored.idx);
+  }
+  return std::move(accepted.answer);
+}
+
+Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
+  const auto id = ParseUuid(event.event_id());
+  if (!id) {
+    return Error{Errc::kInvalidArgument, "event_id \"" + event.event_id() + "\" is not a UUID"};
+  }
+  auto known = in_flight_->ids.Find(*id);
+  if (const auto here = accepted.ids.find(*id); here != accepted.ids.end()) known = here->second;
+  if (known) {
+    accepted.answer.push_back(*known);
+    return {};
+  }
+  RETURN_IF_ERROR(CheckTransition(accepted.overlay, event));
+  event.set_idx(accepted.idx + 1);
+  event.set_timestamp(std::max(accepted.ts + 1, options_.clock->Now()));
+  ASSIGN_OR_RETURN(StoredEvent stored, EncodeEvent(event));
+  accepted.idx = stored.idx;
+  accepted.ts = stored.ts;
+  accepted.ids[*id] = stored.idx;
+  accepted.answer.push_back(stored.idx);
+  accepted.overlay.Record(event, stored.idx);
+  accepted.batch->bytes += stored.payload.size();
+  accepted.batch->stored.push_back(std::move(stored));
+  accepted.batch->events.push_back(std::move(event));
+  return {};
+}
+
+void EventLog::Apply(const PendingBatch& batch) {
+  {
+    std::unique_lock lock(state_mutex_);
+    for (size_t i = 0; i < batch.events.size(); ++i) {
+      state_.Apply(batch.events[i]);
+      tail_->Push(batch.stored[i].idx, batch.stored[i].payload);
+    }
+    head_.store(batch.last_idx(), std::memory_order_release);
+  }
+  watchers_->Announce(batch.events);
+}
+
+int64_t EventLog::epoch() const { return writer_->View(*stream_).epoch; }
+
+LogHealth EventLog::health() const {
+  const LogWriter::StreamView view = writer_->View(*stream_);
+  if (!view.error) return {};
+  return {false, *view.error, options_.clock->Now() - view.lost_for};
+}
+
+std::unique_ptr<EventLog::Watch> EventLog::WatchFor(int64_t since_idx,
+                                                    std::shared_ptr<const EventMatcher> matcher,
+                                                    std::function<void()> ready) const {
+  std::unique_ptr<Watch> watch(new Watch());
+  watch->watchers_ = watchers_;
+  watch->since_idx_ = since_idx;
+  watch->matcher_ = std::move(matcher);
+  watch->ready_ = std::move(ready);
+  watchers_->Add(watch.get(), head_);
+  return watch;
+}
+
+EventLog::Watch::~Watch() { watchers_->Remove(this); }
+
+}  // namespace databuild

@@ -1,0 +1,379 @@
+#include "bel/log_writer.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "bel/base/log.h"
+
+namespace databuild {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+
+constexpr DurationNs kFirstBackoff = 50 * kMillisecond;
+constexpr DurationNs kLongestBackoff = 2 * kSecond;
+
+TimeNs MonotonicNow() {
+  return std::chrono::duration_cast<nanoseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+steady_clock::time_point TimePoint(TimeNs monotonic) {
+  return steady_clock::time_point(nanoseconds(monotonic));
+}
+
+// Nothing this process does can make the log writable again.
+bool IsTerminal(Errc code) {
+  switch (code) {
+    case Errc::kFenced:
+    case Errc::kCorrupt:
+    case Errc::kInvalidArgument:  // batches were checked before: a bug of ours
+    case Errc::kTooLarge:
+    case Errc::kNotFound: return true;
+    default: return false;
+  }
+}
+
+Error Damaged(const LogStream& stream, const std::string& what) {
+  return Error{Errc::kCorrupt, "log of graph " + stream.request.graph + ": " + what +
+                                   "; stop, find out who changed the database, and start again"};
+}
+
+Error NotInTime(const LogStream& stream, const char* outcome) {
+  const std::string why = stream.lost ? ": " + stream.lost->message : std::string();
+  return Error{Errc::kUnavailable,
+               "append to log of graph " + stream.request.graph + ": " + outcome + why};
+}
+
+constexpr char kNothingQueued[] = "the storage is lost and nothing was recorded";
+constexpr char kMayBeRecorded[] =
+    "no answer in time; the events may or may not be recorded, append them again with the same ids";
+
+}  // namespace
+
+LogWriter::LogWriter(Storage* storage, Mode mode) : storage_(storage), mode_(mode) {
+  if (mode_ == Mode::kThread) {
+    thread_ = std::jthread([this](std::stop_token stop) { Loop(std::move(stop)); });
+  }
+}
+
+LogWriter::~LogWriter() = default;
+
+void LogWriter::Schedule(const std::shared_ptr<LogStream>& stream) {
+  if (stream->scheduled || stream->queue.empty() || stream->lost || stream->terminal) return;
+  stream->scheduled = true;
+  ready_.push_back(stream);
+}
+
+void LogWriter::Unschedule(const std::shared_ptr<LogStream>& stream) {
+  std::erase(ready_, stream);
+  std::erase(lost_, stream);
+  stream->scheduled = false;
+}
+
+bool LogWriter::MayRecover(const LogStream& stream) const {
+  return stream.lost && (mode_ == Mode::kInline || stream.retry_at <= MonotonicNow());
+}
+
+Status LogWriter::AwaitWritable(const std::shared_ptr<LogStream>& stream, DurationNs timeout) {
+  const TimeNs deadline = MonotonicNow() + timeout;
+  Lock lock(mutex_);
+  while (stream->lost && !stream->terminal) {
+    if (mode_ == Mode::kInline && !stepping_) {
+      Recover(lock, stream);
+      if (stream->lost) return NotInTime(*stream, kNothingQueued);
+    } else if (stepped_.wait_until(lock, TimePoint(deadline)) == std::cv_status::timeout) {
+      if (stream->lost) return NotInTime(*stream, kNothingQueued);
+    }
+  }
+  if (stream->terminal) return *stream->terminal;
+  return {};
+}
+
+Status LogWriter::Enqueue(const std::shared_ptr<LogStream>& stream,
+                          std::shared_ptr<PendingBatch> batch) {
+  Lock lock(mutex_);
+  if (stream->terminal) return *stream->terminal;
+  const auto count = static_cast<int64_t>(batch->stored.size());
+  if (stream->queued_events > 0 && stream->queued_events + count > kMaxQueuedEvents) {
+    return Error{Errc::kUnavailable, "append to log of graph " + stream->request.graph + ": " +
+                                         std::to_string(stream->queued_events) +
+                                         " events wait already; nothing was recorded, try again"};
+  }
+  stream->queued_events += count;
+  stream->queue.push_back(std::move(batch));
+  Schedule(stream);
+  return {};
+}
+
+Status LogWriter::AwaitDurable(const std::shared_ptr<LogStream>& stream, int64_t idx,
+                               DurationNs timeout) {
+  const TimeNs deadline = MonotonicNow() + timeout;
+  Lock lock(mutex_);
+  while (stream->durable_head < idx) {
+    if (stream->terminal) return *stream->terminal;
+    if (!stepping_ && stream->lost && mode_ == Mode::kInline) {
+      Recover(lock, stream);
+      if (stream->lost) return NotInTime(*stream, kMayBeRecorded);
+      continue;
+    }
+    if (!stepping_ && !stream->lost) {
+      CommitGroup(lock);
+      continue;
+    }
+    const auto waits_for =
+        std::find_if(stream->queue.begin(), stream->queue.end(),
+                     [&](const auto& batch) { return batch->last_idx() >= idx; });
+    CHECK(waits_for != stream->queue.end());
+    const std::shared_ptr<PendingBatch> batch = *waits_for;
+    if (batch->done.wait_until(lock, TimePoint(deadline)) == std::cv_status::timeout &&
+        stream->durable_head < idx && !stream->terminal) {
+      return NotInTime(*stream, kMayBeRecorded);
+    }
+  }
+  return {};
+}
+
+void LogWriter::Leave(const std::shared_ptr<LogStream>& stream) {
+  Lock lock(mutex_);
+  if (!stream->terminal) {
+    stream->terminal = Error{Errc::kCancelled, "log of graph " + stream->request.graph + " was closed"};
+  }
+  stepped_.wait(lock, [&] { return !stepping_; });
+  Unschedule(stream);
+  for (const auto& batch : stream->queue) batch->done.notify_all();
+  stream->apply = nullptr;
+  stream->on_terminal = nullptr;
+  stream->on_append = nullptr;
+}
+
+LogWriter::StreamView LogWriter::View(const LogStream& stream) const {
+  Lock lock(mutex_);
+  StreamView view{stream.epoch, std::nullopt, 0};
+  if (stream.terminal || stream.lost) {
+    view.error = stream.terminal ? stream.terminal : stream.lost;
+    view.lost_for = MonotonicNow() - stream.lost_since;
+  }
+  return view;
+}
+
+std::vector<LogWriter::Share> LogWriter::TakeGroup() {
+  std::vector<Share> group;
+  int64_t events = 0;
+  size_t bytes = 0;
+  bool full = false;
+  // Streams that still have something go to the end of the line: no graph holds up the others.
+  for (size_t turns = ready_.size(); turns > 0 && !full; --turns) {
+    const std::shared_ptr<LogStream> stream = ready_.front();
+    ready_.pop_front();
+    stream->scheduled = false;
+    Share share{stream, {}};
+    for (const auto& batch : stream->queue) {
+      const auto count = static_cast<int64_t>(batch->stored.size());
+      full = events > 0 && (events + count > kGroupEvents || bytes + batch->bytes > kGroupBytes);
+      if (full) break;
+      events += count;
+      bytes += batch->bytes;
+      share.batches.push_back(batch);
+    }
+    if (share.batches.size() < stream->queue.size()) Schedule(stream);
+    if (!share.batches.empty()) group.push_back(std::move(share));
+  }
+  return group;
+}
+
+void LogWriter::CommitGroup(Lock& lock) {
+  const std::vector<Share> group = TakeGroup();
+  CHECK(!group.empty());
+  stepping_ = true;
+  std::vector<AppendBatch> batches;
+  for (const Share& share : group) {
+    AppendBatch batch{share.stream->request.graph, share.stream->epoch, share.stream->durable_head, {}};
+    for (const auto& pending : share.batches) batch.events.emplace_back(pending->stored);
+    batches.push_back(std::move(batch));
+  }
+  lock.unlock();
+  const TimeNs started = MonotonicNow();
+  const auto results = storage_->AppendAll(batches);
+  const DurationNs took = MonotonicNow() - started;
+  lock.lock();
+  for (size_t i = 0; i < group.size(); ++i) FinishShare(lock, group[i], results[i], took);
+  EndStep();
+}
+
+void LogWriter::FinishShare(Lock& lock, const Share& share, const Result<int64_t>& result,
+                            DurationNs took) {
+  if (!result.ok()) {
+    // A conflict can only be an earlier append of ours that arrived late: heads are compared.
+    if (IsTerminal(result.error().code)) return Terminate(lock, share.stream, result.error());
+    return Lose(share.stream, result.error());
+  }
+  AppendSample sample{0, 0, took};
+  for (const auto& batch : share.batches) {
+    sample.events += static_cast<int64_t>(batch->stored.size());
+    sample.bytes += batch->bytes;
+  }
+  Finish(lock, share.stream, share.batches);
+  if (!share.stream->on_append) return;
+  lock.unlock();
+  share.stream->on_append(sample);
+  lock.lock();
+}
+
+void LogWriter::Finish(Lock& lock, const std::shared_ptr<LogStream>& stream, const Batches& batches) {
+  lock.unlock();
+  if (stream->apply) {
+    for (const auto& batch : batches) stream->apply(*batch);
+  }
+  lock.lock();
+  for (const auto& batch : batches) {
+    CHECK(stream->queue.front() == batch);
+    stream->queue.pop_front();
+    stream->queued_events -= static_cast<int64_t>(batch->stored.size());
+    stream->durable_head = batch->last_idx();
+    batch->done.notify_all();
+  }
+}
+
+void LogWriter::Lose(const std::shared_ptr<LogStream>& stream, const Error& error) {
+  const TimeNs now = MonotonicNow();
+  if (!stream->lost) {
+    LogWarn("the build event log cannot be written", {{"graph", stream->request.graph}, {"error", error.message}});
+    stream->lost_since = now;
+    stream->backoff = 0;
+    lost_.push_back(stream);
+  }
+  std::erase(ready_, stream);
+  stream->scheduled = false;
+  stream->lost = error;
+  stream->retry_at = now + stream->backoff;  // the first retry comes at once
+  stream->backoff = std::clamp(stream->backoff * 2, kFirstBackoff, kLongestBackoff);
+}
+
+void LogWriter::Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream, const Error& error) {
+  if (stream->terminal) return;
+  LogError("the build event log is closed for this process",
+           {{"graph", stream->request.graph}, {"code", ErrcName(error.code)}, {"error", error.message}});
+  if (!stream->lost) stream->lost_since = MonotonicNow();
+  stream->terminal = error;
+  Unschedule(stream);
+  for (const auto& batch : stream->queue) batch->done.notify_all();
+  if (!stream->on_terminal) return;
+  lock.unlock();
+  stream->on_terminal(error);
+  lock.lock();
+}
+
+Status LogWriter::SameEvents(const LogStream& stream, const PendingBatch& batch) const {
+  size_t seen = 0;
+  while (seen < batch.stored.size()) {
+    const ListRange range{batch.first_idx() - 1 + static_cast<int64_t>(seen),
+                          static_cast<int64_t>(batch.stored.size() - seen), kGroupBytes};
+    ASSIGN_OR_RETURN(const StoredPage page, storage_->List(stream.request.graph, range));
+    if (page.events.empty()) return Damaged(stream, "events vanished while they were read back");
+    for (const StoredEvent& event : page.events) {
+      const StoredEvent& mine = batch.stored[seen++];
+      if (event.event_id != mine.event_id || event.crc32c != mine.crc32c) {
+        return Damaged(stream, "idx " + std::to_string(mine.idx) + " holds event " + event.event_id +
+                                   ", this process wrote " + mine.event_id);
+      }
+    }
+  }
+  return {};
+}
+
+Result<size_t> LogWriter::CountRecorded(const LogStream& stream, const Batches& batches,
+                                        const Acquired& acquired) const {
+  if (acquired.log_id != stream.log_id) {
+    return Damaged(stream, "its id is " + acquired.log_id + ", it was " + stream.log_id);
+  }
+  int64_t head = stream.durable_head;
+  if (acquired.head < head) {
+    return Damaged(stream, "the head went back from " + std::to_string(head) + " to " +
+                               std::to_string(acquired.head) + ": acknowledged events are gone");
+  }
+  size_t recorded = 0;
+  while (head < acquired.head) {
+    if (recorded == batches.size() || batches[recorded]->last_idx() > acquired.head) {
+      return Damaged(stream, "the head is " + std::to_string(acquired.head) + ", where no batch of " +
+                                 "this process ends");
+    }
+    RETURN_IF_ERROR(SameEvents(stream, *batches[recorded]));
+    head = batches[recorded++]->last_idx();
+  }
+  return recorded;
+}
+
+void LogWriter::Recover(Lock& lock, const std::shared_ptr<LogStream>& stream) {
+  stepping_ = true;
+  Batches batches(stream->queue.begin(), stream->queue.end());
+  lock.unlock();
+  // Waits for an append of ours that is still committing, and fences one that has not begun.
+  const Result<Acquired> acquired = storage_->Acquire(stream->request);
+  Result<size_t> recorded = size_t{0};
+  if (acquired.ok()) recorded = CountRecorded(*stream, batches, *acquired);
+  lock.lock();
+  if (!acquired.ok() || !recorded.ok()) {
+    const Error& error = acquired.ok() ? recorded.error() : acquired.error();
+    if (IsTerminal(error.code) || error.code == Errc::kPermissionDenied) {
+      Terminate(lock, stream, error);
+    } else {
+      Lose(stream, error);
+    }
+    EndStep();
+    return;
+  }
+  batches.resize(*recorded);
+  Finish(lock, stream, batches);
+  LogInfo("the build event log is writable again",
+          {{"graph", stream->request.graph},
+           {"epoch", acquired->epoch},
+           {"head", acquired->head},
+           {"batches_found", *recorded},
+           {"batches_to_send", stream->queue.size()},
+           {"lost_ms", (MonotonicNow() - stream->lost_since) / kMillisecond}});
+  stream->epoch = acquired->epoch;
+  stream->lost.reset();
+  std::erase(lost_, stream);
+  Schedule(stream);
+  EndStep();
+}
+
+void LogWriter::EndStep() {
+  stepping_ = false;
+  stepped_.notify_all();
+  if (ready_.empty() && lost_.empty()) return;
+  if (mode_ == Mode::kThread) {
+    work_.notify_one();
+  } else if (!ready_.empty()) {
+    // Somebody who waits goes on with the next group.
+    ready_.front()->queue.front()->done.notify_all();
+  }
+}
+
+void LogWriter::Loop(std::stop_token stop) {
+  Lock lock(mutex_);
+  const auto due = [&]() -> std::shared_ptr<LogStream> {
+    for (const auto& stream : lost_) {
+      if (MayRecover(*stream)) return stream;
+    }
+    return nullptr;
+  };
+  while (!stop.stop_requested()) {
+    work_.wait(lock, stop, [&] { return !stepping_ && (!ready_.empty() || !lost_.empty()); });
+    if (stop.stop_requested()) return;
+    if (ready_.empty() && due() == nullptr) {
+      TimeNs retry_at = lost_.front()->retry_at;
+      for (const auto& stream : lost_) retry_at = std::min(retry_at, stream->retry_at);
+      work_.wait_until(lock, stop, TimePoint(retry_at), [&] { return stepping_ || !ready_.empty(); });
+      continue;
+    }
+    if (const auto stream = due()) {
+      Recover(lock, stream);
+    } else if (!ready_.empty()) {
+      CommitGroup(lock);
+    }
+  }
+}
+
+}  // namespace databuild
