@@ -99,7 +99,5 @@ cluster-up: packages  ## start the development cluster of this checkout (see tes
 cluster-down:  ## stop it and remove its traces
 	@$(cluster) down
 
-run: cluster-up build  ## the operator from build/$(PRESET), outside of pods, on the development cluster
-	@mkdir -p build/run
-	@$(cluster) kubectl apply --server-side -f crds >/dev/null
-	@$(cluster) exec -- build/$(PRESET)/controller/databuild-controller --config=deploy/run.yaml $(ARGS)
+run: packages build  ## the operator from build/PRESET, outside of pods, on the development cluster
+	@deploy/run.sh build/$(PRESET) $(ARGS)

@@ -14,12 +14,13 @@ step() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - started)); }
 if [ -n "$kubeconfig" ]; then
   [ -r "$kubeconfig" ] || { echo "demo: cannot read KUBECONFIG $kubeconfig" >&2; exit 1; }
   export KUBECONFIG=$kubeconfig DEMO_KUBECTL="kubectl --kubeconfig=$kubeconfig" DEMO_STOP=
-  if ! command -v kubectl >/dev/null || ! command -v helm >/dev/null; then
-    step "Building kubectl and helm, which are not on this machine (once)"
+  for program in kubectl helm jq curl; do
+    command -v $program >/dev/null && continue
+    step "Installing $program and others that are not on this machine (once)"
     deploy/packages.sh cluster
     tools=$(tests/e2e/cluster/tools dir kubernetes helm)
     export PATH=$PATH:${tools//$'\n'/:}
-  fi
+  done
   exec examples/flights/demo.sh
 fi
 
