@@ -179,17 +179,20 @@ void SignalChild(pid_t pid, int signal) {
 
 void KillLeftovers() {
   constexpr int kRounds = 100;
-  for (int round = 0; round < kRounds; ++round) {
+  // As PID 1 and as a subreaper alike: without children there are no descendants.
+  const auto none_left = [] {
+    pid_t reaped;
+    do {
+      reaped = waitpid(-1, nullptr, WNOHANG);
+    } while (reaped > 0);
+    return reaped < 0 && errno == ECHILD;
+  };
+  for (int round = 0; round < kRounds && !none_left(); ++round) {
     if (getpid() == 1) {
       kill(-1, SIGKILL);
     } else {
       KillChildren();  // their children become ours, next round
     }
-    pid_t reaped;
-    do {
-      reaped = waitpid(-1, nullptr, WNOHANG);
-    } while (reaped > 0);
-    if (reaped < 0 && errno == ECHILD) return;
     const timespec pause{0, 10'000'000};
     nanosleep(&pause, nullptr);
   }
