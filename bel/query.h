@@ -1,0 +1,42 @@
+// The query engine: answers of the service API as pure functions of the fold.
+//
+// Nothing here locks, waits or reads a clock: the caller holds the read lock for as long as a call
+// takes and hands the time in. Rules of every list (page size, tokens, order, limits) are in
+// query_page.h. An INVALID_ARGUMENT's message begins with the request's field and ": ".
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "bel/base/clock.h"
+#include "bel/base/result.h"
+#include "bel/build_state.h"
+
+namespace databuild {
+
+// Why a partition is not there, as one want sees it (kNone: as nobody in particular). Handed in:
+// the planner's.
+using ExplainFunction = std::function<v1::PartitionReason(Index want, Index partition)>;
+
+// What a query may see.
+struct QueryView {
+  const BuildState& state;
+  std::string graph;        // for links
+  ExplainFunction explain;  // empty: answers carry no reasons
+};
+
+Result<v1::ListPartitionsResponse> ListPartitions(const QueryView& view,
+                                                  const v1::ListPartitionsRequest& request);
+// kNotFound: a ref nobody ever mentioned.
+Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
+    const QueryView& view, const v1::PartitionSummaryRequest& request);
+
+Result<v1::ListWantsResponse> ListWants(const QueryView& view, const v1::ListWantsRequest& request);
+// kNotFound: no want has this id.
+Result<v1::WantSummaryResponse> GetWantSummary(const QueryView& view,
+                                               const v1::WantSummaryRequest& request);
+
+Result<v1::ListJobRunsResponse> ListJobRuns(const QueryView& view,
+                                            const v1::ListJobRunsRequest& request);
+
+}  // namespace databuild

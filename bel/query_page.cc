@@ -1,0 +1,127 @@
+#include "bel/query_page.h"
+
+#include <google/protobuf/message.h>
+
+#include <charconv>
+#include <memory>
+
+#include "bel/base/check.h"
+#include "bel/base/crc32c.h"
+
+namespace databuild {
+namespace {
+
+constexpr char kTokenVersion = '1';
+constexpr int kPageSizeField = 101;
+constexpr int kPageTokenField = 102;
+
+// base64url without padding, RFC 4648 section 5.
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+std::string EncodeBase64(std::string_view bytes) {
+  std::string text;
+  uint32_t bits = 0;
+  int count = 0;
+  for (char c : bytes) {
+    bits = (bits << 8) | static_cast<unsigned char>(c);
+    for (count += 8; count >= 6; count -= 6) text.push_back(kAlphabet[(bits >> (count - 6)) & 63]);
+  }
+  if (count > 0) text.push_back(kAlphabet[(bits << (6 - count)) & 63]);
+  return text;
+}
+
+std::optional<std::string> DecodeBase64(std::string_view text) {
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (char c : text) {
+    const size_t value = kAlphabet.find(c);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6) | static_cast<uint32_t>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<char>((bits >> count) & 255));
+  }
+  return bytes;
+}
+
+std::string Bytes32(uint32_t value) {
+  std::string bytes;
+  for (int shift = 0; shift < 32; shift += 8)
+    bytes.push_back(static_cast<char>((value >> shift) & 255));
+  return bytes;
+}
+
+// Checksum of all that chooses the rows: the request without its paging, and the scope.
+uint32_t FilterHash(const google::protobuf::Message& request, std::string_view scope) {
+  const std::unique_ptr<google::protobuf::Message> filter(request.New());
+  filter->CopyFrom(request);
+  for (int number : {kPageSizeField, kPageTokenField}) {
+    const auto* field = filter->GetDescriptor()->FindFieldByNumber(number);
+    if (field != nullptr) filter->GetReflection()->ClearField(filter.get(), field);
+  }
+  return ExtendCrc32c(Crc32c(scope), filter->SerializeAsString());
+}
+
+Error BadToken() {
+  return FieldError(
+      "page_token",
+      "not a token of this list with these filters; leave it out to begin at the first page");
+}
+
+}  // namespace
+
+Error FieldError(std::string_view field, std::string_view what) {
+  return {Errc::kInvalidArgument, std::string(field) + ": " + std::string(what)};
+}
+
+Result<PageStart> StartPage(const google::protobuf::Message& request, std::string_view scope,
+                            PageBounds bounds) {
+  const auto* reflection = request.GetReflection();
+  const auto* size_field = request.GetDescriptor()->FindFieldByNumber(kPageSizeField);
+  const auto* token_field = request.GetDescriptor()->FindFieldByNumber(kPageTokenField);
+  CHECK(size_field != nullptr && token_field != nullptr);
+  PageStart start;
+  start.size = bounds.default_size;
+  const uint32_t size = reflection->GetUInt32(request, size_field);
+  if (size > bounds.max_size) {
+    return FieldError("page_size", "at most " + std::to_string(bounds.max_size) + ", got " +
+                                       std::to_string(size));
+  }
+  if (size > 0) start.size = size;
+  const std::string token = reflection->GetString(request, token_field);
+  if (token.empty()) return start;
+  // version, hash of the filter, key, checksum of all before
+  const auto bytes = token.size() <= 4'096 ? DecodeBase64(token) : std::nullopt;
+  if (!bytes || bytes->size() < 9 || (*bytes)[0] != kTokenVersion) return BadToken();
+  const std::string_view all(*bytes);
+  if (Bytes32(Crc32c(all.substr(0, all.size() - 4))) != all.substr(all.size() - 4))
+    return BadToken();
+  if (Bytes32(FilterHash(request, scope)) != all.substr(1, 4)) return BadToken();
+  start.after = std::string(all.substr(5, all.size() - 9));
+  return start;
+}
+
+std::string PageToken(const google::protobuf::Message& request, std::string_view scope,
+                      std::string_view last_key) {
+  std::string bytes(1, kTokenVersion);
+  bytes += Bytes32(FilterHash(request, scope));
+  bytes += last_key;
+  bytes += Bytes32(Crc32c(bytes));
+  return EncodeBase64(bytes);
+}
+
+std::string PositionKey(uint64_t position) { return std::to_string(position); }
+
+Result<uint64_t> PositionOf(const PageStart& start) {
+  CHECK(start.after.has_value());
+  uint64_t position = 0;
+  const char* end = start.after->data() + start.after->size();
+  const auto [stop, error] = std::from_chars(start.after->data(), end, position);
+  if (error != std::errc() || stop != end) return BadToken();
+  return position;
+}
+
+}  // namespace databuild

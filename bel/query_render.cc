@@ -1,0 +1,252 @@
+#include "bel/query_render.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace databuild {
+namespace {
+
+constexpr size_t kMaxRefsInRow = 100;
+constexpr size_t kMaxBuildsInRow = 10;
+
+std::string Lower(std::string_view name, std::string_view prefix) {
+  if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+  std::string text(name);
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+void FillCause(const CauseInfo& cause, v1::Cause& out) {
+  out.set_partition_ref(cause.ref);
+  out.set_job_run_id(cause.run_id);
+  out.set_job_label(cause.label);
+  out.set_reason(cause.reason);
+  out.set_message(cause.message);
+}
+
+std::string IdOfBuild(const BuildState& state, Index build) {
+  return build == kNone ? std::string() : state.build(build).id;
+}
+
+// Events of one thing, as the REST list with that filter.
+std::string EventsLink(const QueryView& view, const std::string& filter, const std::string& value) {
+  return Link(view, "events?" + filter + "=" + UrlText(value));
+}
+
+}  // namespace
+
+std::string NameOf(v1::PartitionStatus status) {
+  return Lower(v1::PartitionStatus_Name(status), "PARTITION_");
+}
+std::string NameOf(v1::JobStatus status) { return Lower(v1::JobStatus_Name(status), "JOB_"); }
+std::string NameOf(v1::WantLifecycle status) {
+  return Lower(v1::WantLifecycle_Name(status), "WANT_");
+}
+std::string NameOf(v1::JobOutcome outcome) {
+  return Lower(v1::JobOutcome_Name(outcome), "JOB_OUTCOME_");
+}
+std::string NameOf(v1::SourceTypeCode source) { return Lower(v1::SourceTypeCode_Name(source), ""); }
+
+std::string TimeText(TimeNs time) { return time == 0 ? std::string() : FormatRfc3339(time); }
+
+std::string UrlText(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 128 && std::isalnum(byte)) || c == '-' || c == '.' || c == '_' || c == '~') {
+      out.push_back(c);
+    } else {
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
+}
+
+std::string Link(const QueryView& view, const std::string& rest) {
+  return "/api/v1/graphs/" + UrlText(view.graph) + "/" + rest;
+}
+
+Index ShownInstance(const BuildState& state, Index partition) {
+  const Partition& p = state.partition(partition);
+  return state.Usable(partition) ? p.current : p.newest;
+}
+
+bool CurrentTainted(const BuildState& state, Index partition) {
+  const Index current = state.partition(partition).current;
+  return current != kNone && !state.instance(current).taints.empty();
+}
+
+v1::PartitionInstanceRef InstanceRef(const BuildState& state, Index instance) {
+  v1::PartitionInstanceRef ref;
+  ref.set_ref(state.partition(state.instance(instance).partition).ref);
+  ref.set_instance_id(state.instance(instance).id);
+  return ref;
+}
+
+v1::PartitionSummary PartitionRowV1(const QueryView& view, Index partition) {
+  const BuildState& state = view.state;
+  const Partition& p = state.partition(partition);
+  v1::PartitionSummary row;
+  row.mutable_partition_ref()->set_str(p.ref);
+  row.set_status_code(state.RefStatus(partition));
+  row.set_status_name(NameOf(row.status_code()));
+  row.set_last_updated(p.last_updated);
+  row.set_last_updated_time(TimeText(p.last_updated));
+  row.set_builds_count(p.instances);
+  row.set_invalidation_count(p.invalidations);
+  row.set_tainted(CurrentTainted(state, partition));
+  if (p.current != kNone && state.instance(p.current).build != kNone) {
+    row.set_last_successful_build(IdOfBuild(state, state.instance(p.current).build));
+  }
+  const Index shown = ShownInstance(state, partition);
+  if (shown != kNone) row.set_instance_id(state.instance(shown).id);
+  return row;
+}
+
+v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition) {
+  const BuildState& state = view.state;
+  const Partition& p = state.partition(partition);
+  v1::PartitionSummaryV2 row;
+  row.mutable_partition_ref()->set_str(p.ref);
+  row.mutable_status()->set_code(state.RefStatus(partition));
+  row.mutable_status()->set_name(NameOf(row.status().code()));
+  row.set_last_updated(static_cast<uint64_t>(p.last_updated));
+  row.set_last_updated_time(TimeText(p.last_updated));
+  row.set_last_invalidated_at(static_cast<uint64_t>(p.last_invalidated));
+  row.set_last_invalidated_time(TimeText(p.last_invalidated));
+  row.set_builds_count(p.instances);
+  row.set_invalidation_count(p.invalidations);
+  row.set_tainted(CurrentTainted(state, partition));
+  Index before = kNone;
+  for (Index i = p.newest; i != kNone; i = state.instance(i).previous) {
+    const Index build = state.instance(i).build;
+    if (build == kNone || build == before) continue;
+    before = build;
+    row.add_past_build_request(state.build(build).id);
+    if (row.past_build_request_size() == static_cast<int>(kMaxBuildsInRow)) break;
+  }
+  if (const Index shown = ShownInstance(state, partition); shown != kNone) {
+    const Instance& instance = state.instance(shown);
+    row.set_instance_id(instance.id);
+    if (instance.run != kNone) row.set_job_run_id(state.run(instance.run).id);
+    if (instance.unit != kNone && state.unit(instance.unit).job != kNone) {
+      row.set_job_label(state.job(state.unit(instance.unit).job).label);
+    }
+  }
+  (*row.mutable_links())["self"] = Link(view, "partitions/" + UrlText(p.ref));
+  (*row.mutable_links())["events"] = EventsLink(view, "partition_refs", p.ref);
+  return row;
+}
+
+v1::PartitionInstance InstanceRow(const QueryView& view, Index index) {
+  const BuildState& state = view.state;
+  const Instance& instance = state.instance(index);
+  v1::PartitionInstance row;
+  row.set_instance_id(instance.id);
+  row.set_status(instance.status);
+  row.set_status_name(NameOf(instance.status));
+  row.set_ordinal(instance.ordinal);
+  row.set_build_request_id(IdOfBuild(state, instance.build));
+  row.set_current(state.partition(instance.partition).current == index);
+  row.set_updated_at(instance.updated_at);
+  for (Index taint : instance.taints) row.add_tainted_by(state.taint(taint).id);
+  if (!instance.cause.reason.empty() || !instance.cause.ref.empty())
+    FillCause(instance.cause, *row.mutable_cause());
+  if (instance.run != kNone) {
+    row.set_job_run_id(state.run(instance.run).id);
+    for (Index input : state.run(instance.run).inputs)
+      *row.add_input_instances() = InstanceRef(state, input);
+  }
+  return row;
+}
+
+v1::JobRunSummary JobRunRow(const QueryView& view, Index index) {
+  const BuildState& state = view.state;
+  const Run& run = state.run(index);
+  v1::JobRunSummary row;
+  row.set_job_run_id(run.id);
+  if (run.job != kNone) row.set_job_label(state.job(run.job).label);
+  row.set_build_request_id(IdOfBuild(state, run.build));
+  row.set_status_code(run.status);
+  row.set_status_name(NameOf(run.status));
+  for (Index partition : run.partitions)
+    row.add_target_partitions()->set_str(state.partition(partition).ref);
+  for (Index instance : run.instances) row.add_instance_ids(state.instance(instance).id);
+  for (Index input : run.inputs) *row.add_input_instances() = InstanceRef(state, input);
+  for (Index missing : run.missing)
+    row.add_missing_dependencies()->set_str(state.partition(missing).ref);
+  row.set_scheduled_at(run.scheduled_at);
+  row.set_scheduled_time(TimeText(run.scheduled_at));
+  row.set_scheduled_idx(run.scheduled_idx);
+  if (run.started_at != 0) row.set_started_at(run.started_at);
+  row.set_started_time(TimeText(run.started_at));
+  if (run.ended_at != 0) row.set_completed_at(run.ended_at);
+  row.set_completed_time(TimeText(run.ended_at));
+  if (run.started_at != 0 && run.ended_at >= run.started_at) {
+    row.set_duration_ms((run.ended_at - run.started_at) / kMillisecond);
+  }
+  row.set_cancelled(run.cancel_requested || run.status == v1::JOB_CANCELLED);
+  row.set_message(run.message);
+  row.set_reason(run.reason);
+  row.set_outcome(run.outcome);
+  if (run.outcome != v1::JOB_OUTCOME_UNKNOWN) row.set_outcome_name(NameOf(run.outcome));
+  row.set_kind(run.kind);
+  row.set_attempt(run.attempt);
+  row.set_generation(run.generation);
+  if (run.exit_code) row.set_exit_code(*run.exit_code);
+  row.set_job_name(run.job_name);
+  (*row.mutable_links())["events"] = EventsLink(view, "job_run_ids", run.id);
+  return row;
+}
+
+v1::PartitionWantSummary WantRow(const QueryView& view, Index index) {
+  const BuildState& state = view.state;
+  const Want& want = state.want(index);
+  v1::PartitionWantSummary row;
+  v1::PartitionWant& out = *row.mutable_want();
+  out.set_want_id(want.id);
+  out.set_name(want.name);
+  out.set_created_at(static_cast<uint64_t>(want.created_at));
+  out.set_data_timestamp(static_cast<uint64_t>(want.data_timestamp));
+  if (want.ttl) out.set_ttl_seconds(static_cast<uint64_t>(*want.ttl / kSecond));
+  if (want.sla) out.set_sla_seconds(static_cast<uint64_t>(*want.sla / kSecond));
+  if (want.delete_after)
+    out.set_delete_after_seconds(static_cast<uint64_t>(*want.delete_after / kSecond));
+  if (want.ttl) out.set_expires_at(want.created_at + *want.ttl);
+  if (want.sla) out.set_sla_deadline(want.data_timestamp + *want.sla);
+  out.set_status(want.status);
+  out.set_status_name(NameOf(want.status));
+  out.set_sla_violated(want.sla_violated);
+  out.set_priority(want.priority);
+  out.set_suspend(want.suspend);
+  out.set_correlation_id(want.correlation_id);
+  out.set_generation(want.generation);
+  out.mutable_source()->mutable_source_type()->set_code(want.source);
+  out.mutable_source()->mutable_source_type()->set_name(NameOf(want.source));
+  out.mutable_source()->set_name(want.source_name);
+  out.set_total_partitions(want.partitions.size());
+  for (const v1::PartitionRange& range : want.ranges) *out.add_ranges() = range;
+  for (size_t i = 0; i < std::min(want.partitions.size(), kMaxRefsInRow); ++i) {
+    out.add_refs()->set_str(state.partition(want.partitions[i]).ref);
+  }
+  if (!want.partitions.empty()) *out.mutable_ref() = out.refs(0);
+  row.set_comment(want.comment);
+  row.mutable_counts()->set_total(want.partitions.size());
+  row.mutable_counts()->set_available(want.partitions.size() - want.unavailable);
+  for (size_t i = want.builds.size(); i > 0 && want.builds.size() - i < kMaxBuildsInRow; --i) {
+    row.add_build_request_ids(state.build(want.builds[i - 1]).id);
+  }
+  row.set_created_time(TimeText(want.created_at));
+  row.set_data_time(TimeText(want.data_timestamp));
+  if (want.ttl) row.set_expires_time(TimeText(out.expires_at()));
+  if (want.sla) row.set_sla_time(TimeText(out.sla_deadline()));
+  if (want.first_satisfied_at >= want.created_at && want.first_satisfied_at != 0) {
+    row.set_duration_ms((want.first_satisfied_at - want.created_at) / kMillisecond);
+  }
+  (*row.mutable_links())["self"] = Link(view, "wants/" + UrlText(want.id));
+  (*row.mutable_links())["events"] = EventsLink(view, "want_ids", want.id);
+  return row;
+}
+
+}  // namespace databuild

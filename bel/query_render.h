@@ -1,0 +1,38 @@
+// Rows of answers from rows of the fold. Private to the query engine.
+#pragma once
+
+#include <string>
+
+#include "bel/query.h"
+
+namespace databuild {
+
+// "available": the value without its prefix, in lower case. DELEGATED included.
+std::string NameOf(v1::PartitionStatus status);
+std::string NameOf(v1::JobStatus status);
+std::string NameOf(v1::WantLifecycle status);
+std::string NameOf(v1::JobOutcome outcome);
+std::string NameOf(v1::SourceTypeCode source);
+
+// RFC 3339; empty for 0.
+std::string TimeText(TimeNs time);
+
+// "/api/v1/graphs/<graph>/<rest>".
+std::string Link(const QueryView& view, const std::string& rest);
+// One path segment or query value: all but unreserved characters escaped.
+std::string UrlText(std::string_view text);
+
+// The instance a ref's status is of: the current one while it is usable, else the newest; kNone
+// without instances.
+Index ShownInstance(const BuildState& state, Index partition);
+bool CurrentTainted(const BuildState& state, Index partition);
+
+v1::PartitionSummary PartitionRowV1(const QueryView& view, Index partition);
+v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition);
+v1::PartitionInstance InstanceRow(const QueryView& view, Index instance);
+v1::PartitionInstanceRef InstanceRef(const BuildState& state, Index instance);
+v1::JobRunSummary JobRunRow(const QueryView& view, Index run);
+// Without a page of partitions; total and available counted.
+v1::PartitionWantSummary WantRow(const QueryView& view, Index want);
+
+}  // namespace databuild

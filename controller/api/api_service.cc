@@ -1,0 +1,255 @@
+#include "controller/api/api_service.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "bel/event_log.h"
+#include "bel/query_page.h"
+#include "controller/api/exchange.h"
+#include "controller/api/graph_source.h"
+#include "controller/api/long_polls.h"
+#include "controller/api/message_codec.h"
+#include "controller/api/method_table.h"
+#include "controller/api/worker_pool.h"
+#include "controller/metrics/metrics.h"
+
+namespace databuild {
+namespace {
+
+namespace pb = google::protobuf;
+using std::chrono::steady_clock;
+using ExchangePtr = std::shared_ptr<Exchange>;
+
+constexpr int kGraphField = 100;
+constexpr char kGraphHeader[] = "databuild-graph";
+
+// A namespace's name: RFC 1123 label.
+bool IsGraphName(const std::string& name) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 63 && alphanumeric(name.front()) &&
+         alphanumeric(name.back()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
+}
+
+std::string MediaType(std::string_view header) {
+  std::string type(header.substr(0, header.find(';')));
+  while (type.ends_with(' ')) type.pop_back();
+  for (char& c : type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return type;
+}
+
+class ApiServiceOverTable final : public ApiService {
+ public:
+  explicit ApiServiceOverTable(ApiServiceOptions options)
+      : options_(options),
+        table_(MakeMethodTable()),
+        polls_(options.max_long_polls),
+        workers_(options.workers, options.max_queue) {}
+
+  ~ApiServiceOverTable() override { polls_.Stop(); }
+
+  HttpHandler Handler() override {
+    return [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
+      auto exchange =
+          std::make_shared<Exchange>(std::move(request), std::move(reply), options_.metrics);
+      if (!Route(*exchange)) return;
+      if (workers_.Submit([this, exchange] { Work(exchange); })) return;
+      exchange->Fail({Errc::kUnavailable, "too many requests in line; try again"});
+    };
+  }
+
+  void StopWaiting() override { polls_.Stop(); }
+
+ private:
+  bool Route(Exchange& exchange);
+  bool RouteRpc(Exchange& exchange);
+  bool RouteRest(Exchange& exchange);
+  void Work(const ExchangePtr& exchange);
+  Status Admit(Exchange& exchange);
+  Result<std::shared_ptr<const pb::Message>> Decode(const Exchange& exchange) const;
+  Result<std::string> GraphOf(const Exchange& exchange, const pb::Message& request) const;
+  void Handle(const ExchangePtr& exchange);
+  void Park(const ExchangePtr& exchange, Wait wait);
+
+  const ApiServiceOptions options_;
+  const MethodTable table_;
+  LongPolls polls_;  // stopped before the workers go, and gone after them: the last of them may
+                     // still park
+  WorkerPool workers_;
+};
+
+// False: answered already.
+bool ApiServiceOverTable::Route(Exchange& exchange) {
+  const HttpRequest& request = exchange.request;
+  exchange.method = table_.FindRpc(request.path);
+  if (exchange.method != nullptr) return RouteRpc(exchange);
+  exchange.rest = table_.FindRest(request.path);
+  exchange.method = exchange.rest.method;
+  if (exchange.method != nullptr) return RouteRest(exchange);
+  const bool rpc = request.path.starts_with("/databuild.v1.");
+  exchange.Fail(404, {rpc ? Errc::kUnsupported : Errc::kNotFound,
+                      request.path + ": there is no such " + (rpc ? "method" : "path") + " here"});
+  return false;
+}
+
+bool ApiServiceOverTable::RouteRpc(Exchange& exchange) {
+  const HttpRequest& request = exchange.request;
+  if (request.method != "POST") {
+    exchange.Fail(405, {Errc::kInvalidArgument, "methods are called with POST"}, {"Allow", "POST"});
+    return false;
+  }
+  const std::string type = MediaType(request.Header("content-type").value_or(""));
+  if (type != "application/json" && type != "application/proto") {
+    exchange.Fail(415,
+                  {Errc::kInvalidArgument,
+                   "Content-Type '" + type + "': application/json or application/proto"},
+                  {"Accept-Post", "application/json, application/proto"});
+    return false;
+  }
+  exchange.door = type == "application/proto" ? Door::kConnectProto : Door::kConnectJson;
+  if (const auto encoding = request.Header("content-encoding");
+      encoding && *encoding != "identity") {
+    exchange.Fail(
+        {Errc::kUnsupported, "Content-Encoding '" + std::string(*encoding) + "': send identity"});
+    return false;
+  }
+  if (const auto version = request.Header("connect-protocol-version"); version && *version != "1") {
+    exchange.Fail({Errc::kInvalidArgument,
+                   "Connect-Protocol-Version '" + std::string(*version) + "': 1 is known"});
+    return false;
+  }
+  if (const auto timeout = request.Header("connect-timeout-ms")) {
+    int64_t ms = 0;
+    const auto [end, error] =
+        std::from_chars(timeout->data(), timeout->data() + timeout->size(), ms);
+    if (error != std::errc() || end != timeout->data() + timeout->size() || ms < 0 ||
+        timeout->size() > 10) {
+      exchange.Fail({Errc::kInvalidArgument, "Connect-Timeout-Ms: at most 10 digits"});
+      return false;
+    }
+    exchange.client_deadline = exchange.arrived + std::chrono::milliseconds(ms);
+  }
+  return true;
+}
+
+bool ApiServiceOverTable::RouteRest(Exchange& exchange) {
+  exchange.door = Door::kRest;
+  if (exchange.request.method == "GET" || exchange.request.method == "HEAD") return true;
+  exchange.Fail(405, {Errc::kInvalidArgument, "this path answers GET"}, {"Allow", "GET, HEAD"});
+  return false;
+}
+
+void ApiServiceOverTable::Work(const ExchangePtr& exchange) {
+  if (const Status admitted = Admit(*exchange); !admitted.ok())
+    return exchange->Fail(admitted.error());
+  Handle(exchange);
+}
+
+// Everything that is decided before a handler sees the call.
+Status ApiServiceOverTable::Admit(Exchange& exchange) {
+  Call& call = exchange.call;
+  if (exchange.client_deadline && steady_clock::now() >= *exchange.client_deadline) {
+    return Error{Errc::kDeadlineExceeded, "the caller's time was over before its turn came"};
+  }
+  ASSIGN_OR_RETURN(call.caller, options_.auth->Authenticate(exchange.request));
+  ASSIGN_OR_RETURN(call.request, Decode(exchange));
+  ASSIGN_OR_RETURN(call.graph, GraphOf(exchange, *call.request));
+  AccessQuestion question = exchange.method->access;
+  question.graph = call.graph;
+  RETURN_IF_ERROR(options_.auth->Authorize(call.caller, question));
+  call.source = options_.graphs;
+  call.log = options_.graphs->Log(call.graph);
+  if (call.log == nullptr) {
+    return Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const pb::Message>> ApiServiceOverTable::Decode(
+    const Exchange& exchange) const {
+  std::shared_ptr<pb::Message> message(exchange.method->request->New());
+  if (exchange.door == Door::kConnectJson) {
+    RETURN_IF_ERROR(DecodeJson(exchange.request.body, *message));
+  } else if (exchange.door == Door::kConnectProto) {
+    if (!message->ParseFromString(exchange.request.body)) {
+      return FieldError("body", "not a " + message->GetTypeName() + " in binary form");
+    }
+  } else {
+    const auto query = ParseQuery(exchange.request.query);
+    if (!query) return FieldError("query", "broken percent escape");
+    RETURN_IF_ERROR(ApplyQuery(*query, exchange.method->inner, *message));
+    for (const auto& [name, value] : exchange.rest.values) {
+      const auto* field = message->GetDescriptor()->FindFieldByName(name);
+      if (field != nullptr) message->GetReflection()->ClearField(message.get(), field);
+    }
+    RETURN_IF_ERROR(ApplyQuery(exchange.rest.values, "", *message));
+  }
+  return std::shared_ptr<const pb::Message>(std::move(message));
+}
+
+// The graph of the path, else of the request's field or header, else the only one there is.
+Result<std::string> ApiServiceOverTable::GraphOf(const Exchange& exchange,
+                                                 const pb::Message& request) const {
+  const auto* field = request.GetDescriptor()->FindFieldByNumber(kGraphField);
+  const std::string asked = request.GetReflection()->GetString(request, field);
+  std::string graph = exchange.rest.graph;
+  for (const std::string& named :
+       {asked, std::string(exchange.request.Header(kGraphHeader).value_or(""))}) {
+    if (named.empty()) continue;
+    if (!graph.empty() && named != graph) {
+      return FieldError("graph", "both '" + graph + "' and '" + named + "' are named");
+    }
+    graph = named;
+  }
+  if (graph.empty()) {
+    const std::vector<std::string> graphs = options_.graphs->Graphs();
+    if (graphs.size() != 1) {
+      return FieldError("graph",
+                        "name one, in this field or the header databuild-graph; there are " +
+                            std::to_string(graphs.size()));
+    }
+    graph = graphs.front();
+  }
+  if (!IsGraphName(graph)) return FieldError("graph", "the name of a Kubernetes namespace");
+  return graph;
+}
+
+void ApiServiceOverTable::Handle(const ExchangePtr& exchange) {
+  auto outcome = exchange->method->handler(exchange->call);
+  if (!outcome.ok()) return exchange->Fail(outcome.error());
+  if (auto* wait = std::get_if<Wait>(&*outcome)) return Park(exchange, std::move(*wait));
+  exchange->Succeed(std::get<Answer>(*outcome));
+}
+
+void ApiServiceOverTable::Park(const ExchangePtr& exchange, Wait wait) {
+  exchange->call.scanned_idx = wait.since_idx;
+  exchange->reply->WatchClient();
+  ParkedCall parked;
+  parked.log = exchange->call.log;
+  parked.since_idx = wait.since_idx;
+  parked.matcher = std::move(wait.matcher);
+  parked.deadline = exchange->arrived + wait.at_most;
+  if (exchange->client_deadline)
+    parked.deadline = std::min(parked.deadline, *exchange->client_deadline);
+  parked.gone = [reply = exchange->reply] { return reply->gone(); };
+  parked.resume = [this, exchange](bool expired) {
+    if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, -1);
+    if (exchange->reply->gone()) return exchange->Fail({Errc::kCancelled, "the client has gone"});
+    exchange->call.last_try = expired;
+    if (workers_.Submit([this, exchange] { Handle(exchange); })) return;
+    exchange->Fail({Errc::kUnavailable, "too many requests in line; try again"});
+  };
+  if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, 1);
+  if (polls_.Park(std::move(parked))) return;
+  if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, -1);
+  exchange->call.last_try = true;
+  Handle(exchange);
+}
+
+}  // namespace
+
+std::unique_ptr<ApiService> ApiService::Make(ApiServiceOptions options) {
+  return std::make_unique<ApiServiceOverTable>(options);
+}
+
+}  // namespace databuild

@@ -1,0 +1,65 @@
+#include "controller/api/exchange.h"
+
+#include "controller/api/api_error.h"
+#include "controller/api/message_codec.h"
+#include "controller/metrics/metrics.h"
+
+namespace databuild {
+
+Exchange::Exchange(HttpRequest arrived_request, std::shared_ptr<HttpReply> its_reply,
+                   Metrics* metrics)
+    : request(std::move(arrived_request)), reply(std::move(its_reply)), metrics_(metrics) {
+  if (metrics_ != nullptr) metrics_->Add(Metric::kApiInFlight, {}, 1);
+}
+
+Exchange::~Exchange() {
+  if (metrics_ != nullptr) metrics_->Add(Metric::kApiInFlight, {}, -1);
+}
+
+void Exchange::Fail(const Error& error) { Send(ErrorResponse(error), WireCodeOf(error.code).name); }
+
+void Exchange::Fail(int http_status, const Error& error,
+                    std::pair<std::string, std::string> header) {
+  HttpResponse response = ErrorResponse(http_status, error);
+  if (!header.first.empty()) response.headers.push_back(std::move(header));
+  Send(std::move(response), WireCodeOf(error.code).name);
+}
+
+void Exchange::Succeed(const Answer& answer) {
+  HttpResponse response;
+  response.content_type = "application/json";
+  if (door == Door::kConnectProto) {
+    response.content_type = "application/proto";
+    response.body = answer.message->SerializeAsString();
+    return Send(std::move(response), "ok");
+  }
+  if (door == Door::kRest && !answer.tag.empty()) {
+    // The tag is of the state, not of the bytes; the same request to the same state gives the same
+    // answer.
+    const std::string tag = "\"" + answer.tag + "\"";
+    response.headers.emplace_back("ETag", tag);
+    response.headers.emplace_back("Cache-Control", "no-cache, private");
+    if (request.Header("if-none-match") == tag) {
+      response.status = 304;
+      return Send(std::move(response), "ok");
+    }
+  }
+  auto text =
+      EncodeJson(*answer.message, door == Door::kRest ? JsonStyle::kRest : JsonStyle::kConnect);
+  if (!text.ok()) return Fail(text.error());
+  response.body = std::move(*text);
+  if (door == Door::kRest) response.body.push_back('\n');
+  Send(std::move(response), "ok");
+}
+
+void Exchange::Send(HttpResponse response, const char* code) {
+  if (metrics_ != nullptr) {
+    const std::string name = method == nullptr ? "other" : method->name;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - arrived;
+    metrics_->Add(Metric::kApiRequests, {name, code});
+    metrics_->Observe(Metric::kApiDuration, {name}, took.count());
+  }
+  reply->Send(std::move(response));
+}
+
+}  // namespace databuild

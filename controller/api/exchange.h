@@ -1,0 +1,45 @@
+// One request on its way through the API, and how its answer is written and counted. Private to the
+// service.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "controller/api/http_message.h"
+#include "controller/api/method_table.h"
+
+namespace databuild {
+
+class Metrics;
+
+enum class Door { kRest, kConnectJson, kConnectProto };
+
+class Exchange {
+ public:
+  Exchange(HttpRequest request, std::shared_ptr<HttpReply> reply, Metrics* metrics);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  void Fail(const Error& error);
+  void Fail(int http_status, const Error& error, std::pair<std::string, std::string> header = {});
+  void Succeed(const Answer& answer);
+
+  HttpRequest request;
+  std::shared_ptr<HttpReply> reply;
+  Door door = Door::kRest;
+  const Method* method = nullptr;  // nullptr: none matched
+  RestMatch rest;
+  Call call;
+  const std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
+  std::optional<std::chrono::steady_clock::time_point> client_deadline;  // Connect-Timeout-Ms
+
+ private:
+  void Send(HttpResponse response, const char* code);
+
+  Metrics* const metrics_;
+};
+
+}  // namespace databuild

@@ -1,0 +1,91 @@
+// Every call of the service API, once: both doors, validation, rights and metrics read this table.
+//
+// A method is reachable as POST /<service>/<name> (Connect unary) and, when it has a REST path, as
+// GET /api/v1/graphs/{graph}/<path>. What is not in the table does not exist.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "bel/base/result.h"
+#include "controller/api/auth.h"
+
+namespace databuild {
+
+class EventLog;
+class EventMatcher;
+class GraphSource;
+
+// One request: decoded, and its caller allowed.
+struct Call {
+  std::shared_ptr<const google::protobuf::Message> request;
+  const GraphSource* source = nullptr;
+  std::string graph;
+  std::shared_ptr<const EventLog> log;
+  Caller caller;
+
+  // For calls that wait for events: handled again when something may match, and a last time at the
+  // end.
+  int64_t scanned_idx = -1;  // as the Wait before said; -1: first try
+  bool last_try = false;     // answer now, with whatever there is
+};
+
+struct Answer {
+  std::shared_ptr<const google::protobuf::Message> message;
+  std::string tag;  // identity of the state it reflects, for ETag; empty: none
+};
+
+// Nothing to say yet: handle the call again when an event after since_idx may match, at most this
+// long from arrival.
+struct Wait {
+  int64_t since_idx = 0;
+  std::shared_ptr<const EventMatcher> matcher;
+  std::chrono::milliseconds at_most{0};
+};
+
+using Outcome = std::variant<Answer, Wait>;
+using MethodHandler = std::function<Result<Outcome>(const Call&)>;
+
+struct Method {
+  std::string service;    // "databuild.v1.DataBuildService"
+  std::string name;       // "ListWants"
+  std::string rest_path;  // "wants/{want_id}"; "{ref*}" takes the rest of the path; empty: RPC only
+  std::string
+      inner;  // message field of the request whose fields a query may name directly; or empty
+  AccessQuestion access;                               // without the graph
+  const google::protobuf::Message* request = nullptr;  // prototype
+  MethodHandler handler;
+};
+
+struct RestMatch {
+  const Method* method = nullptr;
+  std::string graph;  // decoded
+  std::vector<std::pair<std::string, std::string>>
+      values;  // of the path, decoded: {"want_id", "…"}
+};
+
+class MethodTable {
+ public:
+  explicit MethodTable(std::vector<Method> methods) : methods_(std::move(methods)) {}
+
+  const std::vector<Method>& methods() const { return methods_; }
+  // nullptr: no such method.
+  const Method* FindRpc(const std::string& path) const;
+  // method == nullptr: no such path.
+  RestMatch FindRest(const std::string& path) const;
+
+ private:
+  const std::vector<Method> methods_;
+};
+
+// The methods this release answers.
+MethodTable MakeMethodTable();
+
+}  // namespace databuild
