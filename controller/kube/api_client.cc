@@ -303,8 +303,9 @@ ApiReply ApiClient::Patch(const ObjectPath& path, PatchType type, const std::str
                           const CallOptions& options) {
   Query query{{"fieldManager", core_->options.field_manager}};
   if (type == PatchType::kApply) query.emplace_back("force", "true");
-  const char* content =
-      type == PatchType::kApply ? "application/apply-patch+yaml" : "application/merge-patch+json";
+  const char* content = type == PatchType::kApply  ? "application/apply-patch+yaml"
+                        : type == PatchType::kJson ? "application/json-patch+json"
+                                                   : "application/merge-patch+json";
   return core_->CallWithBody("PATCH", path.Text() + EncodeQuery(query), content, body, options);
 }
 

@@ -80,7 +80,7 @@ struct RequestObservation {
   DurationNs duration = 0;
 };
 
-enum class PatchType { kMerge, kApply };
+enum class PatchType { kMerge, kJson, kApply };
 
 struct ApiClientOptions {
   std::string user_agent = "databuild-controller/0.1.0 (linux/amd64) kubernetes";

@@ -211,6 +211,7 @@ bool LeaseElector::TryUpdate(const Record& before, const CallOptions& call) {
     record.acquire_time = MicroTime(clock_.Now());
     ++record.transitions;
   }
+  if (record.acquire_time.empty()) record.acquire_time = MicroTime(clock_.Now());
   ApiReply reply = client_.Replace(Path(false), Body(record, options_.duration), call);
   if (reply.ok()) return Observe(*reply);
   Fail(reply.error());

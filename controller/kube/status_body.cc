@@ -101,11 +101,8 @@ Json Details(const std::vector<StatusDetail>& details) {
   return list;
 }
 
-// null removes the field in a merge patch.
-Json TextOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
-
 Json Fields(const WantStatus& status) {
-  return {{"wantId", status.want_id},
+  Json fields{{"wantId", status.want_id},
           {"partitions",
            {{"total", status.total},
             {"available", status.available},
@@ -114,8 +111,9 @@ Json Fields(const WantStatus& status) {
             {"failed", status.failed},
             {"external", status.external}}},
           {"progress", status.progress},
-          {"details", Details(status.details)},
-          {"buildRequestId", TextOrNull(status.build_request_id)}};
+          {"details", Details(status.details)}};
+  if (!status.build_request_id.empty()) fields["buildRequestId"] = status.build_request_id;
+  return fields;
 }
 
 Json Fields(const TaintStatus& status) {
@@ -158,7 +156,9 @@ StatusBody RenderStatus(const AnyStatus& status, const std::string& uid, const S
       status);
   StatusBody out;
   out.shadow = Shadow(body);
-  out.patch = Dump({{"metadata", {{"uid", uid}}}, {"status", std::move(body)}});
+  // The status endpoint ignores metadata, so only a test can hold the UID against it.
+  out.patch = Dump(Json::array({{{"op", "test"}, {"path", "/metadata/uid"}, {"value", uid}},
+                                {{"op", "add"}, {"path", "/status"}, {"value", std::move(body)}}}));
   return out;
 }
 

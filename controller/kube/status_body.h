@@ -31,7 +31,7 @@ struct StatusShadow {
 StatusShadow ShadowOf(const JsonView& object);
 
 struct StatusBody {
-  std::string patch;  // a merge patch with the UID as precondition
+  std::string patch;  // a JSON patch that applies to this UID only
   StatusShadow shadow;  // what the object will look like; resource_version empty
 };
 // Conditions that keep their status keep the lastTransitionTime of `before`; others get `now`.

@@ -21,6 +21,13 @@ const ResourceType& TypeOf(ObjectKind kind) {
   return kWants;
 }
 
+// The object is gone, or another one has its name now: nothing is left to say.
+bool IsGone(const ApiReply& reply) {
+  if (reply.failed_with(ApiFailure::kNotFound)) return true;
+  // A JSON patch whose test fails is refused without a cause; a status that is wrong names its fields.
+  return reply.failed_with(ApiFailure::kInvalid) && reply.error().causes.empty();
+}
+
 }  // namespace
 
 StatusWriter::StatusWriter(ApiClient& client, ClusterView& view, KeyedPool& pool, const Clock& clock,
@@ -123,7 +130,7 @@ void StatusWriter::Write(const std::string& uid, const std::string& graph,
   StatusShadow before = view_.Shadow(graph, uid).value_or(StatusShadow{});
   StatusBody body = RenderStatus(wanted.status, uid, before, clock_.Now());
   ObjectPath path{TypeOf(wanted.kind), graph, wanted.name, "status"};
-  ApiReply reply = client_.Patch(path, PatchType::kMerge, body.patch,
+  ApiReply reply = client_.Patch(path, PatchType::kJson, body.patch,
                                  CallOptions::Within(options_.call_timeout, stop));
   bool done = true;
   if (reply.ok()) {
@@ -131,8 +138,7 @@ void StatusWriter::Write(const std::string& uid, const std::string& graph,
     if (auto object = parser.Parse(*reply); object.ok())
       view_.SetShadow(graph, uid, ShadowOf(*object));
   } else {
-    // Gone, or another object has the name now: nothing is left to say.
-    done = reply.failed_with(ApiFailure::kNotFound) || reply.failed_with(ApiFailure::kConflict);
+    done = IsGone(reply);
     if (!done && !reply.failed_with(ApiFailure::kStopped))
       LogWarn("status not written, trying again", {{"error", reply.error().Describe()}});
   }
