@@ -25,6 +25,9 @@ void BuildState::ApplyBuildRequest(const v1::BuildEvent& event) {
   build.status = request.status().code();
   ++builds_by_status_[build.status];
   build.last_idx = idx_;
+  const bool planning =
+      build.status == v1::BUILD_REQUEST_RECEIVED || build.status == v1::BUILD_REQUEST_PLANNING;
+  if (!planning && build.planned_idx == 0) build.planned_idx = idx_;
   if (!request.reason().empty()) build.reason = request.reason();
   if (!request.message().empty()) build.message = request.message();
   if (request.has_cause()) build.cause = FromProto(request.cause());

@@ -135,6 +135,7 @@ struct Build {
   std::string message;
   uint32_t runs_total = 0, runs_completed = 0, runs_failed = 0, runs_cancelled = 0, runs_skipped = 0;
   int64_t received_idx = 0;
+  int64_t planned_idx = 0;  // when its plan was whole, or given up: what it could know
   TimeNs received_at = 0;
   TimeNs started_at = 0;
   TimeNs ended_at = 0;

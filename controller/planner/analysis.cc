@@ -295,6 +295,8 @@ void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
 void Planner::PlanBuild(Index index) {
   Analysis analysis = Analyze(index);
   const Build& build = state_.build(index);
+  // A DataJob that came with the Want may be the one that is missing: its verdict marks this build again.
+  if (!analysis.unproducible.empty() && !unproved_jobs_.empty()) return;
   if (!analysis.refused.reason.empty()) return EndBuild(index, v1::BUILD_REQUEST_FAILED, analysis.refused);
   if (!EmitRequested(index, analysis)) return;  // the rest in the next tick
   if (!analysis.units.empty() || build.plan_number == 0) {

@@ -86,7 +86,9 @@ void Planner::DecideDataJob(const std::string& name) {
     event->set_reason(reason::kNoProducer);
     event->set_message("DataJob " + name + " was deleted");
   }
+  unproved_jobs_.erase(name);
   if (!job || job->meta.deleting) return;
+  unproved_jobs_.insert(name);  // until the log holds the verdict on it
   effect_dirty_.insert({KeyKind::kDataJob, name});
   const JobVerdict verdict = JudgeDataJob(*job);
   if (!verdict.known) return;
@@ -94,13 +96,17 @@ void Planner::DecideDataJob(const std::string& name) {
   const Index index = state_.FindJob(job->label);
   const Job* recorded = index == kNone || !state_.job(index).defined ? nullptr : &state_.job(index);
   // A label that another DataJob holds is that one's to record.
-  if (recorded && recorded->Accepted() && recorded->definition.name() != name && !verdict.accepted) return;
+  if (recorded && recorded->Accepted() && recorded->definition.name() != name && !verdict.accepted) {
+    unproved_jobs_.erase(name);
+    return;
+  }
   if (recorded && !recorded->definition.deleted() && recorded->definition.uid() == job->meta.uid &&
       recorded->definition.generation() == job->meta.generation &&
       recorded->definition.spec_digest() == job->spec_digest &&
       recorded->definition.retry_token() == job->meta.retry_token &&
       recorded->definition.accepted() == verdict.accepted &&
       recorded->definition.message() == verdict.message) {
+    unproved_jobs_.erase(name);
     return;
   }
   const std::string ordinal = PolicyOrdinal(*job, verdict.accepted, verdict.reason) + "/" +

@@ -166,7 +166,7 @@ std::string Planner::BuildTrigger(Index index) const {
     const Producer producer = catalogue_.Find(state_.partition(partition).ref);
     if (producer.kind != Producer::Kind::kOne) continue;
     const Job& job = state_.job(producer.job);
-    if (job.accepted_idx > build.received_idx) return "JobChanged";
+    if (job.accepted_idx > build.planned_idx) return "JobChanged";
     if (job.retry_idx > build.received_idx) return "Retry";
   }
   return "";

@@ -251,6 +251,7 @@ class Planner {
   std::set<Key> effect_dirty_;  // kRun, kWant, kTaint, kDataJob
   std::set<Key> status_dirty_;
   std::set<std::string> suspects_;  // uids the informer no longer shows
+  std::set<std::string> unproved_jobs_;  // DataJobs whose pod template is being tried on the API server
   std::unordered_set<Index> needs_revision_;                     // builds
   std::unordered_set<Index> may_be_doomed_;    // builds with inputs nobody makes
   struct Commands {
