@@ -151,7 +151,7 @@ void FakeCluster::Apply(const DeleteJob& effect) {
   DeleteJobByHand(effect.run_id);
 }
 
-void FakeCluster::DeleteJobByHand(const std::string& run_id) {
+void FakeCluster::DeleteJobByHand(std::string run_id) {
   live.erase(run_id);
   observed_.erase(run_id);
   ends_.erase(run_id);

@@ -56,7 +56,7 @@ class FakeCluster final : public Cluster {
   std::function<JobEnd(const CreateJob&)> rule = [](const CreateJob&) { return JobEnd{}; };
   // Jobs go one step further: pods start, started ones end. True if anything changed.
   bool StepJobs();
-  void DeleteJobByHand(const std::string& run_id);
+  void DeleteJobByHand(std::string run_id);
   // Delivers every object again, as a first list does.
   void Relist();
 
