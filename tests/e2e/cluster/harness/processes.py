@@ -73,17 +73,23 @@ class ControlGroup:
         for root in self.roots:
             group = root / self.name
             if root == CGROUPS:
-                available = (root / "cgroup.controllers").read_text().split()
-                switch = " ".join(f"+{controller}" for controller in available)
-                (root / "cgroup.subtree_control").write_text(switch)
+                self._pass_controllers_on(root)
                 group.mkdir(exist_ok=True)
-                (group / "cgroup.subtree_control").write_text(switch)
+                self._pass_controllers_on(group)
                 continue
             group.mkdir(exist_ok=True)
             for file in ("cpuset.cpus", "cpuset.mems"):  # starts empty and then admits nobody
                 if (group / file).exists():
                     (group / file).write_text((root / file).read_text())
         self.daemons.mkdir(exist_ok=True)
+
+    @staticmethod
+    def _pass_controllers_on(group: pathlib.Path) -> None:
+        for controller in (group / "cgroup.controllers").read_text().split():
+            try:
+                (group / "cgroup.subtree_control").write_text(f"+{controller}")
+            except OSError:
+                pass  # one that this machine cannot delegate; kubelet names those it misses
 
     def join(self) -> None:
         (self.daemons / "cgroup.procs").write_text(str(os.getpid()))
