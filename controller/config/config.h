@@ -1,0 +1,111 @@
+// Config: everything an operator's process can be told, with every default. Read once at start,
+// then only read; any thread.
+//
+// Order of precedence: defaults, the YAML file (--config), environment, flags. The file is strict:
+// unknown keys, keys written twice, wrong types, numbers without a unit where one is needed,
+// aliases and anchors are errors that name the line. Secrets are never in it: they come as files it
+// names.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bel/base/clock.h"
+#include "bel/base/result.h"
+
+namespace databuild {
+
+// The key of each field in the file stands behind it. Durations are written like 15s or 1h30m.
+struct Config {
+  // The build event log: sqlite://PATH, postgres://..., or memory. At most one of the two; a URI
+  // that holds a password belongs into a file.
+  std::string bel_uri = "sqlite:///var/lib/databuild/bel.db";  // bel.uri, --bel
+  std::string bel_uri_file;                                    // bel.uriFile
+
+  std::string data_dir = "/var/lib/databuild";  // dataDir: snapshots and other local caches
+  // clusterId: what the log is acquired under; empty: the UID of namespace kube-system, or, where
+  // that cannot be read, of the own namespace.
+  std::string cluster_id;
+  std::vector<std::string> watch_namespaces;  // watchNamespaces: graphs; empty: every namespace
+  bool watch_nodes = true;                    // watchNodes: to notice lost nodes
+
+  std::string kubeconfig;    // kubernetes.kubeconfig, --kubeconfig; empty: in-cluster
+  std::string kube_context;  // kubernetes.context, --context; empty: the current one
+  int64_t kube_qps = 100;    // kubernetes.qps: requests a second
+  int64_t kube_burst = 200;  // kubernetes.burst: requests at once
+  DurationNs kube_request_timeout = 30 * kSecond;  // kubernetes.requestTimeout
+  int64_t effect_parallelism = 32;                 // kubernetes.effectParallelism: in flight
+
+  bool lease_enabled = true;                       // lease.enabled: elect one active replica
+  std::string lease_name = "databuild";            // lease.name
+  std::string lease_namespace;                     // lease.namespace; empty: the own one
+  DurationNs lease_duration = 15 * kSecond;        // lease.duration
+  DurationNs lease_renew_deadline = 10 * kSecond;  // lease.renewDeadline, under duration
+  DurationNs lease_retry_period = 2 * kSecond;     // lease.retryPeriod, under renewDeadline
+
+  std::string api_listen = "127.0.0.1:8080";            // api.listen
+  std::string api_auth = "kubernetes";                  // api.auth, --auth; none: only on loopback
+  std::vector<std::string> api_audiences{"databuild"};  // api.audiences: of tokens reviewed
+  std::string api_tls_cert_file;                        // api.tls.certFile; both or none
+  std::string api_tls_key_file;                         // api.tls.keyFile
+  int64_t api_max_connections = 1'024;                  // api.maxConnections
+  int64_t api_max_header_bytes = 16'384;                // api.maxHeaderBytes
+  int64_t api_max_body_bytes = 1'048'576;               // api.maxBodyBytes
+  DurationNs api_idle_timeout = 60 * kSecond;           // api.idleTimeout
+  DurationNs api_request_timeout = 60 * kSecond;        // api.requestTimeout
+
+  std::string metrics_listen = "127.0.0.1:9090";  // metrics.listen: /livez, /readyz and /metrics
+
+  // jobs.wrapperImage, --wrapper-image, DATABUILD_IMAGE: the image that holds /databuild-exec.
+  std::string wrapper_image;
+  std::string wrapper_image_pull_policy = "IfNotPresent";  // jobs.wrapperImagePullPolicy
+
+  int64_t max_runs = 500;            // limits.runs: live job runs in all; 0: no limit
+  int64_t max_runs_per_graph = 100;  // limits.runsPerGraph; 0: no limit
+
+  int64_t status_patches_per_second = 50;              // status.patchesPerSecond: in all
+  DurationNs status_counter_interval = 2 * kSecond;    // status.counterInterval: per object
+  DurationNs status_data_job_interval = 30 * kSecond;  // status.dataJobInterval: per DataJob
+
+  std::string log_level = "info";              // log.level, --log-level: debug, info, warn, error
+  DurationNs shutdown_timeout = 25 * kSecond;  // shutdown.timeout: under the pod's grace period
+
+  // From the environment, not from the file.
+  std::string pod_name;       // POD_NAME: the lease's holder
+  std::string pod_namespace;  // POD_NAMESPACE: never a graph
+};
+
+// Fills `config` from YAML text. `source` names the text in errors.
+Status ReadConfigYaml(const std::string& yaml, const std::string& source, Config* config);
+
+// Sets one key from text, as `--set api.listen=0.0.0.0:8080` does; lists are separated by commas.
+Status SetConfigKey(const std::string& key, const std::string& value, Config* config);
+
+// POD_NAME, POD_NAMESPACE, DATABUILD_IMAGE. `lookup` is getenv in the process.
+using EnvironmentLookup = std::function<std::optional<std::string>(const std::string&)>;
+void ReadEnvironment(const EnvironmentLookup& lookup, Config* config);
+
+// What only shows when everything is there: bounds, and fields that must fit each other.
+Status CheckConfig(const Config& config);
+
+// The configuration as YAML that ReadConfigYaml reads back, passwords in URIs replaced by "xxxxx".
+std::string PrintConfig(const Config& config);
+
+// bel_uri, or the first line of bel_uri_file.
+Result<std::string> BelUri(const Config& config);
+// `uri` with the password of its authority and of its query replaced, for logs.
+std::string WithoutPassword(const std::string& uri);
+
+struct ListenAddress {
+  std::string host;  // without brackets
+  uint16_t port = 0;
+  bool is_loopback = false;
+};
+// "127.0.0.1:8080", "[::1]:8080", ":8080" (every address).
+Result<ListenAddress> ParseListenAddress(const std::string& text);
+
+}  // namespace databuild

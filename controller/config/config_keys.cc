@@ -1,0 +1,53 @@
+#include "controller/config/config_keys.h"
+
+namespace databuild {
+namespace {
+
+constexpr int64_t kMaxBytes = int64_t{1} << 30;
+
+}  // namespace
+
+std::vector<ConfigKey> ConfigKeys(Config* config) {
+  return {
+      {"bel.uri", &config->bel_uri},
+      {"bel.uriFile", &config->bel_uri_file},
+      {"dataDir", &config->data_dir},
+      {"clusterId", &config->cluster_id},
+      {"watchNamespaces", &config->watch_namespaces},
+      {"watchNodes", &config->watch_nodes},
+      {"kubernetes.kubeconfig", &config->kubeconfig},
+      {"kubernetes.context", &config->kube_context},
+      {"kubernetes.qps", ConfigNumber{&config->kube_qps, 1, 100'000}},
+      {"kubernetes.burst", ConfigNumber{&config->kube_burst, 1, 100'000}},
+      {"kubernetes.requestTimeout", ConfigDuration{&config->kube_request_timeout}},
+      {"kubernetes.effectParallelism", ConfigNumber{&config->effect_parallelism, 1, 1'024}},
+      {"lease.enabled", &config->lease_enabled},
+      {"lease.name", &config->lease_name},
+      {"lease.namespace", &config->lease_namespace},
+      {"lease.duration", ConfigDuration{&config->lease_duration}},
+      {"lease.renewDeadline", ConfigDuration{&config->lease_renew_deadline}},
+      {"lease.retryPeriod", ConfigDuration{&config->lease_retry_period}},
+      {"api.listen", &config->api_listen},
+      {"api.auth", &config->api_auth},
+      {"api.audiences", &config->api_audiences},
+      {"api.tls.certFile", &config->api_tls_cert_file},
+      {"api.tls.keyFile", &config->api_tls_key_file},
+      {"api.maxConnections", ConfigNumber{&config->api_max_connections, 1, 1'000'000}},
+      {"api.maxHeaderBytes", ConfigNumber{&config->api_max_header_bytes, 1'024, kMaxBytes}},
+      {"api.maxBodyBytes", ConfigNumber{&config->api_max_body_bytes, 1'024, kMaxBytes}},
+      {"api.idleTimeout", ConfigDuration{&config->api_idle_timeout}},
+      {"api.requestTimeout", ConfigDuration{&config->api_request_timeout}},
+      {"metrics.listen", &config->metrics_listen},
+      {"jobs.wrapperImage", &config->wrapper_image},
+      {"jobs.wrapperImagePullPolicy", &config->wrapper_image_pull_policy},
+      {"limits.runs", ConfigNumber{&config->max_runs, 0, 1'000'000}},
+      {"limits.runsPerGraph", ConfigNumber{&config->max_runs_per_graph, 0, 1'000'000}},
+      {"status.patchesPerSecond", ConfigNumber{&config->status_patches_per_second, 1, 100'000}},
+      {"status.counterInterval", ConfigDuration{&config->status_counter_interval}},
+      {"status.dataJobInterval", ConfigDuration{&config->status_data_job_interval}},
+      {"log.level", &config->log_level},
+      {"shutdown.timeout", ConfigDuration{&config->shutdown_timeout}},
+  };
+}
+
+}  // namespace databuild
