@@ -61,6 +61,12 @@ class OutputBudget {
     dropped_.bytes += bytes;
   }
 
+  // Whole lines beyond the bound.
+  void DropLines(uint64_t lines, size_t bytes) {
+    dropped_.lines += lines;
+    dropped_.bytes += bytes;
+  }
+
   const Dropped& dropped() const { return dropped_; }
   const BudgetLimits& limits() const { return limits_; }
 

@@ -35,6 +35,16 @@ class JobLines {
   // A piece of a line too long to hold: `part` as in EntryWriter::LogLine. Returns the next part.
   uint64_t Piece(Stream stream, std::string_view piece, uint64_t part, bool last);
 
+  // True once a line of this stream that is no JSON can only be dropped.
+  bool DropsPlainLines(Stream stream) const {
+    return budget_->exhausted() && !(hold_last_ && stream == Stream::kStdout);
+  }
+  // Such lines, many at once. `bytes` without the line ends.
+  void DropPlainLines(Stream stream, uint64_t lines, size_t bytes) {
+    (stream == Stream::kStdout ? counts_.stdout_lines : counts_.stderr_lines) += lines;
+    budget_->DropLines(lines, bytes);
+  }
+
   // The answer, once both streams have ended; empty if there was none.
   const std::string& held() const { return held_; }
   // PartitionManifests the job printed, in order, and whether they exceeded kManifestFileBytesMax.
@@ -78,7 +88,9 @@ class LineReader {
   bool Cut(JobLines* lines, const OutputSink& sink, bool at_end);
 
  private:
+  void CutLine(JobLines* lines, size_t newline);
   bool CutRest(JobLines* lines, bool at_end);
+  void SkipPlainLines(JobLines* lines);
 
   const JobLines::Stream stream_;
   std::vector<char> buffer_;
