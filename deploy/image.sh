@@ -77,8 +77,8 @@ build() {
 }
 
 operator() {
-  local folder=$1 name=$2 context
-  context=$(mktemp -d)
+  local folder=$1 name=$2
+  context=$(mktemp -d)  # not local: the trap runs when this function is over
   trap 'rm -rf "$context"' EXIT
   "$here/image-root.sh" "$folder" "$context/image"
   build "$name" "$here/Dockerfile" "$context" bookworm BUILD=prebuilt
