@@ -144,6 +144,7 @@ Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::
                      "; check the URI of --bel and that the server runs"};
   }
   PQsetnonblocking(raw, 1);
+  PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);  // else libpq prints them
   return connection;
 }
 
@@ -158,7 +159,8 @@ bool PostgresConnection::usable() const {
 }
 
 std::string PostgresConnection::Scrub(std::string text) const {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  while (!text.empty() && text.back() == ' ') text.pop_back();
   const char* password = connection_ == nullptr ? nullptr : PQpass(connection_);
   if (password == nullptr || std::strlen(password) < 3) return text;
   for (size_t pos = text.find(password); pos != std::string::npos; pos = text.find(password, pos)) {

@@ -2,7 +2,9 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 #include "bel/base/log.h"
@@ -90,6 +92,20 @@ PostgresStatement AppendStatement(const AppendBatch& batch) {
   return statement;
 }
 
+// libpq looks at the port only when it connects. One number per host, separated by commas.
+bool HasGoodPort(const PQconninfoOption* options) {
+  for (; options->keyword != nullptr; ++options) {
+    if (std::strcmp(options->keyword, "port") != 0 || options->val == nullptr) continue;
+    std::istringstream ports(options->val);
+    for (std::string port; std::getline(ports, port, ',');) {
+      const bool digits = port.find_first_not_of("0123456789") == std::string::npos;
+      if (!digits || port.size() > 5) return false;
+      if (!port.empty() && (std::stoi(port) < 1 || std::stoi(port) > 65'535)) return false;
+    }
+  }
+  return true;
+}
+
 // One statement goes alone, with its own implicit transaction; several share one.
 Result<std::vector<PostgresRows>> ExecuteAll(PostgresConnection& connection,
                                              std::span<const PostgresStatement> statements) {
@@ -125,8 +141,10 @@ Status CheckPostgresUri(const std::string& uri) {
   char* error = nullptr;
   PQconninfoOption* options = PQconninfoParse(uri.c_str(), &error);
   if (options != nullptr) {
+    const bool good_port = HasGoodPort(options);
     PQconninfoFree(options);
-    return {};
+    if (good_port) return {};
+    return Error{Errc::kInvalidArgument, "not a connection URI of Postgres: the port must be 1 to 65535"};
   }
   // libpq quotes what it did not understand, which may hold the password: keep the text before it.
   std::string reason = error == nullptr ? "out of memory" : error;

@@ -74,7 +74,14 @@ bool IsReady(const std::string& folder) {
   return line.starts_with("ready");
 }
 
-bool Exists(pid_t pid) { return kill(pid, 0) == 0; }
+// A zombie is gone: it holds nothing any more.
+bool Exists(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(stat, line)) return false;
+  const size_t state = line.rfind(')') + 2;
+  return state < line.size() && line[state] != 'Z';
+}
 
 }  // namespace
 
