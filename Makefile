@@ -9,6 +9,9 @@ cluster := tests/e2e/cluster/cluster
 operator_image := $(IMAGE):$(TAG)
 flights_image := $(IMAGE)-flights:$(TAG)
 own_cluster := $(if $(filter command,$(firstword $(origin KUBECONFIG))),$(abspath $(KUBECONFIG)))
+# Two checkouts share what ccache keeps: paths count relative to the checkout.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 sources = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := help
