@@ -44,6 +44,8 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
     count -= 8;
     bytes.push_back(static_cast<char>((bits >> count) & 255));
   }
+  // One text for each value: what is left over must be less than a character, and zero.
+  if (count >= 6 || (bits & ((1u << count) - 1)) != 0) return std::nullopt;
   return bytes;
 }
 
