@@ -1,0 +1,1 @@
+"""The rules of tests/tidy.py, one module per kind."""
