@@ -90,7 +90,8 @@ case ${1:-} in
   postgres) build "${2:-localhost/databuild-postgres:dev}" "$here/postgres/Dockerfile" "$here/postgres" bookworm ;;
   flights)
     "$here/../examples/flights/fetch.sh" >&2
-    build "${2:-localhost/databuild-flights:dev}" "$here/../examples/flights/Dockerfile" "$here/../examples/flights" python
+    example=$here/../examples/flights
+    build "${2:-localhost/databuild-flights:dev}" "$example/Dockerfile" "$example" python
     ;;
   push)
     say "pushing $3"
