@@ -83,8 +83,11 @@ tsan:  ## the same tests under ThreadSanitizer
 	@ctest --preset tsan -L 'unit|pg|sim' $(ARGS)
 
 bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
-	@$(MAKE) --no-print-directory build PRESET=release
-	@bench/run build/release $(ARGS)
+	@$(MAKE) --no-print-directory configure PRESET=release
+	@cmake --build --preset release --target \
+	  $$(ninja -C build/release -t targets all | sed -n 's/^\(bench_[a-z0-9_]*\): phony$$/\1/p')
+	@for bench in $$(find build/release -name 'bench_*' -type f -executable | sort); do \
+	  echo "== $$bench"; $$bench $(ARGS) || exit 1; done
 
 lint: packages-build  ## format, layers and sizes, the chart
 	@clang-format --dry-run -Werror $(sources)
