@@ -15,7 +15,8 @@ image=(
   libsimdjson-dev nlohmann-json3-dev libre2-dev libspdlog-dev libcli11-dev libzstd-dev libssl-dev
   zlib1g-dev libbenchmark-dev
 )
-build=("${image[@]}" ca-certificates clang-format git make postgresql python3 python3-yaml curl jq prometheus)
+build=("${image[@]}" ca-certificates clang-format git make postgresql python3 python3-yaml python3-venv
+  curl jq prometheus)
 cluster=(
   ca-certificates containerd runc containernetworking-plugins iptables conntrack iproute2 socat openssl
   buildah mmdebstrap busybox-static binutils curl jq unzip python3 python3-yaml python3-venv git make
