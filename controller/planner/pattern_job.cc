@@ -273,6 +273,14 @@ class JobCompiler {
                            program_.outputs[shared.a].text() + "\" both match \"" + shared.witness +
                            "\"; make them differ in their fixed text");
       }
+      std::vector<PatternGraph::PatternId> empty_matches;
+      alone.EndsAt({}, &empty_matches);
+      if (!empty_matches.empty()) {
+        return InField(Indexed("outputs", i),
+                       "\"" + pattern.text() +
+                           "\" can be empty, which no ref is; add fixed text "
+                           "or use + instead of *");
+      }
       if (std::optional<std::string> ref = FindAmbiguousRef(alone)) {
         return InField(Indexed("outputs", i),
                        "\"" + pattern.text() + "\" can read \"" + *ref +
