@@ -64,6 +64,9 @@ struct Config {
   std::string wrapper_image;
   std::string wrapper_image_pull_policy = "IfNotPresent";  // jobs.wrapperImagePullPolicy
 
+  // jobs.keepFinishedFor: how long the Job of an ended run stays, for kubectl logs
+  DurationNs keep_finished_jobs = 5 * kMinute;
+
   int64_t max_runs = 500;            // limits.runs: live job runs in all; 0: no limit
   int64_t max_runs_per_graph = 100;  // limits.runsPerGraph; 0: no limit
 

@@ -40,6 +40,7 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"metrics.listen", &config->metrics_listen},
       {"jobs.wrapperImage", &config->wrapper_image},
       {"jobs.wrapperImagePullPolicy", &config->wrapper_image_pull_policy},
+      {"jobs.keepFinishedFor", ConfigDuration{&config->keep_finished_jobs}},
       {"limits.runs", ConfigNumber{&config->max_runs, 0, 1'000'000}},
       {"limits.runsPerGraph", ConfigNumber{&config->max_runs_per_graph, 0, 1'000'000}},
       {"status.patchesPerSecond", ConfigNumber{&config->status_patches_per_second, 1, 100'000}},

@@ -31,7 +31,7 @@ const char* EffectKind(const Effect& effect) {
 }
 
 GraphReconciler::GraphReconciler(PlannerOptions options, Parts parts)
-    : options_(std::move(options)), parts_(parts) {
+    : options_(std::move(options)), parts_(std::move(parts)) {
   options_.log_id = parts_.log->log_id();
 }
 
@@ -103,8 +103,11 @@ bool GraphReconciler::DecideAndAppend(TickReport& report) {
     return false;
   }
   report.events += events.size();
-  parts_.log->WithState([&](const BuildState&) {
-    for (const v1::BuildEvent& event : events) planner_->Observe(event);
+  parts_.log->WithState([&](const BuildState& state) {
+    for (const v1::BuildEvent& event : events) {
+      planner_->Observe(event);
+      if (parts_.on_event) parts_.on_event(options_.graph, event, state);
+    }
   });
   return true;
 }
@@ -117,10 +120,17 @@ std::optional<TimeNs> GraphReconciler::NextWake() const {
   return planner_->NextWake();
 }
 
-PartitionReason GraphReconciler::Explain(const BuildState&, Index want, Index partition) const {
+void GraphReconciler::Read(const std::function<void(const BuildState&, const Explainer&)>& read) const {
   const std::lock_guard lock(mutex_);
-  if (!planner_) return {};
-  return planner_->Explain(want, partition, parts_.clock->Now());
+  parts_.log->WithState([&](const BuildState& state) {
+    Explainer explain;
+    if (planner_) {
+      explain = [&](Index want, Index partition) {
+        return planner_->Explain(want, partition, parts_.clock->Now());
+      };
+    }
+    read(state, explain);
+  });
 }
 
 }  // namespace databuild

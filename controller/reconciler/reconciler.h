@@ -4,7 +4,10 @@
 // Owned by the graph's worker thread; the simulator calls Tick itself.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +55,8 @@ class GraphReconciler {
     Cluster* cluster = nullptr;
     const Clock* clock = nullptr;
     RunSlots* slots = nullptr;
+    // For every event appended here, after it was applied, under the log's readers' lock. May be empty.
+    std::function<void(const std::string& graph, const v1::BuildEvent&, const BuildState&)> on_event;
   };
   GraphReconciler(PlannerOptions options, Parts parts);
 
@@ -59,16 +64,17 @@ class GraphReconciler {
   // When Tick should run again although nothing changes; nullopt: never.
   std::optional<TimeNs> NextWake() const;
 
-  // Why `ref` is not there; nullopt if nobody ever mentioned it. Called under the log's read lock held by the
-  // caller's WithState; thread-safe against Tick.
-  PartitionReason Explain(const BuildState& state, Index want, Index partition) const;
+  // Calls `read` with the state, under the log's readers' lock, and a way to ask why a partition is not
+  // there (empty before the first synced tick). Thread-safe against Tick; do not call Tick inside.
+  using Explainer = std::function<PartitionReason(Index want, Index partition)>;
+  void Read(const std::function<void(const BuildState&, const Explainer&)>& read) const;
 
  private:
   bool DecideAndAppend(TickReport& report);
 
   PlannerOptions options_;
   Parts parts_;
-  mutable std::mutex mutex_;  // guards snapshot_ and planner_ between Tick and Explain
+  mutable std::mutex mutex_;  // guards snapshot_ and planner_ between Tick and Read; taken before the log's lock
   Snapshot snapshot_;
   std::unique_ptr<Planner> planner_;  // from the first synced tick on
   std::optional<TimeNs> blocked_until_;

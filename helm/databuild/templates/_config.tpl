@@ -40,6 +40,7 @@ metrics:
 jobs:
   wrapperImage: {{ include "databuild.image" . | quote }}
   wrapperImagePullPolicy: {{ .Values.image.pullPolicy }}
+  keepFinishedFor: {{ .Values.jobs.keepFinishedFor }}
 limits:
   runs: {{ int .Values.limits.runs }}
   runsPerGraph: {{ int .Values.limits.runsPerGraph }}

@@ -1,0 +1,50 @@
+// Operator: the composition root. Everything the process is made of, started and stopped in order.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "bel/base/result.h"
+#include "controller/config/config.h"
+
+namespace databuild {
+
+// Run blocks until RequestStop or until the process must end (lease lost, log fenced).
+class Operator {
+ public:
+  explicit Operator(Config config);
+  ~Operator();
+
+  // Exit code of the process: 0 after RequestStop, 1 when it had to end. Errors before anything ran:
+  // what could not be set up, and what to do.
+  Result<int> Run();
+
+  // Thread-safe. `why` goes to the log.
+  void RequestStop(const std::string& why, int exit_code = 0);
+
+ private:
+  struct Parts;
+
+  Status SetUp();
+  Status OpenStorage();
+  Status StartHealth();
+  bool AwaitLease();
+  Status StartGraphs();
+  Status StartApi();
+  void CollectMetrics();
+  void ShutDown();
+  bool Stopping() const;
+
+  const Config config_;
+  std::unique_ptr<Parts> parts_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  bool stop_ = false;
+  int exit_code_ = 0;
+  bool leading_ = false;
+};
+
+}  // namespace databuild
