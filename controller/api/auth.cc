@@ -237,7 +237,7 @@ Status KubernetesAuthenticator::Authorize(const Caller& caller, const AccessQues
 }  // namespace
 
 Result<AuthMode> ParseAuthMode(std::string_view text) {
-  if (text == "none") return AuthMode::kNone;
+  if (text == "none") return AuthMode::kOff;
   if (text == "kubernetes") return AuthMode::kKubernetes;
   return Error{Errc::kInvalidArgument,
                "--auth: none or kubernetes, not '" + std::string(text) + "'"};

@@ -82,7 +82,7 @@ struct ReviewCacheOptions {
       4;  // over it: kUnavailable, so that strangers cannot take every thread
 };
 
-enum class AuthMode { kNone, kKubernetes };
+enum class AuthMode { kOff, kKubernetes };
 // "none", "kubernetes".
 Result<AuthMode> ParseAuthMode(std::string_view text);
 
