@@ -20,13 +20,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
 
 constexpr size_t kLineBytes = 100;
 constexpr int kPipeBytes = 256 * 1024;
-constexpr int kRounds = 3;  // the best one counts: the machine may have other things to do
+constexpr int kRounds =
+    5;  // in turns; the best of each counts: the machine may have other things to do
 
 double Now() {
   timespec time;
@@ -190,7 +192,19 @@ double Best(int rounds, Measure measure) {
   return best;
 }
 
-void Report(const char* what, double megabytes, double ours, double limit, double target) {
+// Both measured in turns, so that a busy minute of the machine hits both.
+template <typename Ours, typename Limit>
+std::pair<double, double> InTurns(Ours ours, Limit limit) {
+  std::pair<double, double> best = {1e9, 1e9};
+  for (int i = 0; i < kRounds; ++i) {
+    best.first = std::min(best.first, ours());
+    best.second = std::min(best.second, limit());
+  }
+  return best;
+}
+
+void Report(const char* what, double megabytes, std::pair<double, double> seconds, double target) {
+  const auto [ours, limit] = seconds;
   std::printf("%-28s %7.0f MB/s   plain loop %7.0f MB/s   ratio %.2f   target %.2f   %s\n", what,
               megabytes / ours, megabytes / limit, limit / ours, target,
               limit / ours >= target ? "ok" : "BELOW");
@@ -209,10 +223,10 @@ int main(int argc, char** argv) {
                    true);
   };
   const auto total = static_cast<double>(megabytes);
-  Report("every line framed", total, Best(kRounds, [&] { return run("0"); }),
-         Best(kRounds, [&] { return FrameLoop(file); }), 0.5);
-  Report("lines beyond the bound", total, Best(kRounds, [&] { return run("8388608"); }),
-         Best(kRounds, [&] { return SplitLoop(file); }), 0.7);
+  Report("every line framed", total,
+         InTurns([&] { return run("0"); }, [&] { return FrameLoop(file); }), 0.5);
+  Report("lines beyond the bound", total,
+         InTurns([&] { return run("8388608"); }, [&] { return SplitLoop(file); }), 0.7);
   unlink(file.c_str());
 
   constexpr int kStarts = 100;

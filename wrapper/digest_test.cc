@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <random>
 
 #include "wrapper/protocol.h"
@@ -63,6 +64,23 @@ TEST(Digest, IsTheSameHoweverTheStreamIsCut) {
     EXPECT_EQ(digest.Sha256Hex(), Expected(stream)) << "asked twice";
     EXPECT_EQ(digest.bytes(), size);
   }
+}
+
+TEST(Digest, StaysTheSameWhenASecondThreadHelps) {
+  std::string block(kDigestBlockBytes + 4321, '\0');
+  std::mt19937 random(9);
+  for (char& c : block) c = static_cast<char>(random());
+  StreamDigest digest;
+  std::string stream;
+  while (stream.size() < StreamDigest::kInlineBytes + 40 * kDigestBlockBytes) {
+    digest.Update(block);
+    stream += block;
+    std::rotate(block.begin(), block.begin() + 1, block.end());
+    if (stream.size() % 7 == 0) {
+      EXPECT_EQ(digest.Sha256Hex(), Expected(stream));
+    }
+  }
+  EXPECT_EQ(digest.Sha256Hex(), Expected(stream));
 }
 
 }  // namespace

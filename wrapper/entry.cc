@@ -15,6 +15,7 @@ constexpr size_t kOutputsBytesMax = 4 * 1024;  // of the list in an entry
 constexpr size_t kSplitBytes = 64;  // the fields part and last, and all that closes an entry
 
 char* Put(std::string_view text, char* at) {
+  if (text.empty()) return at;  // its data may be null
   std::memcpy(at, text.data(), text.size());
   return at + text.size();
 }

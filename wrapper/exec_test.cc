@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -293,6 +295,23 @@ TEST(Exec, BinaryGarbageBecomesCleanEntries) {
   EXPECT_EQ(run.status, 0);
   EXPECT_GT(run.entries.size(), 5000u);
   ExpectDigestMatches(run);
+}
+
+TEST(Exec, ALargeOutputIsProvedEvenIfNoThreadCanBeStartedToHelp) {
+  ExecOptions options;
+  options.uid =
+      61234;  // a user with no other process: databuild-exec and seq are the two it may have
+  options.prepare = [] {
+    const rlimit two{2, 2};
+    if (setrlimit(RLIMIT_NPROC, &two) != 0) _exit(207);
+  };
+  for (const bool limited : {false, true}) {
+    const Finished run =
+        RunLocal({"--bound", "0"}, {"seq", "250000"}, limited ? options : ExecOptions());
+    EXPECT_EQ(run.status, 0);
+    EXPECT_GT(run.output.size(), 36u << 20);
+    ExpectDigestMatches(run);
+  }
 }
 
 TEST(Exec, ClearTextComesBackByteForByte) {
