@@ -7,7 +7,6 @@
 #include <optional>
 #include <sstream>
 
-
 namespace databuild {
 namespace {
 

@@ -10,7 +10,7 @@ PatternGraph::PatternGraph() : nodes_(1) {}
 
 uint32_t PatternGraph::LanguageId(const CaptureLanguage& language) {
   auto [it, added] = language_ids_.emplace(language.name, static_cast<uint32_t>(languages_.size()));
-  if (added) languages_.push_back(language);
+  if (added) languages_.push_back(language.dfa);
   return it->second;
 }
 
@@ -108,40 +108,45 @@ void PatternGraph::EndsAt(Place place, std::vector<PatternId>* ids) const {
   });
 }
 
+// Appends where `place` leads by `byte`.
+void PatternGraph::Step(Place place, unsigned char byte, std::vector<Place>* next) const {
+  if (!place.at_node()) {
+    Dfa::State state = DfaOf(place.node).Next(place.state, byte);
+    if (state != Dfa::kDead) next->push_back({place.node, state});
+  }
+  VisitNodes(place, [&](uint32_t node) {
+    for (uint32_t child = nodes_[node].first_literal; child != kNone;
+         child = nodes_[child].next_sibling) {
+      if (nodes_[child].byte != byte) continue;
+      if (nodes_[child].live > 0) next->push_back({child, Dfa::kDead});
+      break;
+    }
+    for (uint32_t child = nodes_[node].first_capture; child != kNone;
+         child = nodes_[child].next_sibling) {
+      if (nodes_[child].live == 0) continue;
+      Dfa::State state = DfaOf(child).Next(Dfa::kStart, byte);
+      if (state != Dfa::kDead) next->push_back({child, state});
+    }
+  });
+}
+
+void PatternGraph::SortUnique(std::vector<Place>* places) {
+  if (places->size() < 2) return;
+  std::sort(places->begin(), places->end());
+  places->erase(std::unique(places->begin(), places->end()), places->end());
+}
+
 std::vector<PatternGraph::PatternId> PatternGraph::Find(std::string_view ref) const {
   std::vector<PatternId> found;
   if (ref.empty() || ref.size() > kMaxRefBytes) return found;
   std::vector<Place> places{Place{}};
-  std::vector<Place> next_places;
+  std::vector<Place> next;
   for (char c : ref) {
-    unsigned char byte = static_cast<unsigned char>(c);
-    next_places.clear();
-    for (const Place& place : places) {
-      if (!place.at_node()) {
-        if (std::optional<Place> next = Read({place.node, place.state}, byte)) {
-          next_places.push_back(*next);
-        }
-      }
-      VisitNodes(place, [&](uint32_t node) {
-        for (uint32_t child = nodes_[node].first_literal; child != kNone;
-             child = nodes_[child].next_sibling) {
-          if (nodes_[child].byte != byte) continue;
-          if (nodes_[child].live > 0) next_places.push_back({child, Dfa::kDead});
-          break;
-        }
-        for (uint32_t child = nodes_[node].first_capture; child != kNone;
-             child = nodes_[child].next_sibling) {
-          if (nodes_[child].live == 0) continue;
-          if (std::optional<Place> next = Read({child, Dfa::kStart}, byte)) {
-            next_places.push_back(*next);
-          }
-        }
-      });
-    }
-    if (next_places.empty()) return found;
-    std::sort(next_places.begin(), next_places.end());
-    next_places.erase(std::unique(next_places.begin(), next_places.end()), next_places.end());
-    places.swap(next_places);
+    next.clear();
+    for (const Place& place : places) Step(place, static_cast<unsigned char>(c), &next);
+    if (next.empty()) return found;
+    SortUnique(&next);
+    places.swap(next);
   }
   for (const Place& place : places) EndsAt(place, &found);
   std::sort(found.begin(), found.end());

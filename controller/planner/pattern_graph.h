@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,10 @@ class PatternGraph {
   std::optional<Place> Read(const Reader& reader, unsigned char byte) const;
   // The one byte that a literal reader reads.
   std::optional<unsigned char> LiteralOf(const Reader& reader) const;
+  // Of a capture's reader: bytes of one class lead to the same place.
+  uint8_t ClassOf(const Reader& reader, unsigned char byte) const {
+    return DfaOf(reader.node).ClassOf(byte);
+  }
   // Patterns that end at `place`; appended.
   void EndsAt(Place place, std::vector<PatternId>* ids) const;
 
@@ -70,12 +75,14 @@ class PatternGraph {
   std::vector<uint32_t> Path(const PatternProgram& pattern);
   uint32_t Child(uint32_t parent, unsigned char byte, uint32_t language);
   uint32_t LanguageId(const CaptureLanguage& language);
-  const Dfa& DfaOf(uint32_t node) const { return *languages_[nodes_[node].language].dfa; }
+  const Dfa& DfaOf(uint32_t node) const { return *languages_[nodes_[node].language]; }
+  void Step(Place place, unsigned char byte, std::vector<Place>* next) const;
+  static void SortUnique(std::vector<Place>* places);
   template <typename Visit>
   void VisitNodes(Place place, const Visit& visit) const;
 
   std::vector<Node> nodes_;
-  std::vector<CaptureLanguage> languages_;
+  std::vector<std::shared_ptr<const Dfa>> languages_;
   std::map<std::string, uint32_t> language_ids_;
   std::unordered_map<uint32_t, std::vector<PatternId>> ends_;  // by node
   size_t live_nodes_ = 1;

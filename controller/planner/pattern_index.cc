@@ -1,6 +1,7 @@
 #include "controller/planner/pattern_index.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "controller/planner/pattern_graph.h"
@@ -21,13 +22,15 @@ struct PatternIndex::Trie {
   };
 
   PatternGraph graph;
-  std::map<PatternGraph::PatternId, Entry> entries;
+  std::unordered_map<PatternGraph::PatternId, Entry> entries;
   std::map<JobKey, std::vector<PatternGraph::PatternId>> by_job;
   PatternGraph::PatternId next_id = 0;
 
   void Rebuild() {
     graph = PatternGraph();
-    for (const auto& [id, entry] : entries) graph.Add(id, entry.pattern.program());
+    for (const auto& [job, ids] : by_job) {
+      for (PatternGraph::PatternId id : ids) graph.Add(id, entries.at(id).pattern.program());
+    }
   }
 };
 

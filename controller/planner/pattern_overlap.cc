@@ -2,6 +2,7 @@
 // can stand at. Finite, because every capture is a finite automaton; hence exact, and the first ref
 // found is a shortest one.
 #include <algorithm>
+#include <bitset>
 #include <deque>
 #include <set>
 #include <unordered_set>
@@ -97,8 +98,14 @@ class PairSearch {
     std::optional<unsigned char> literal = a_.LiteralOf(a);
     if (!literal) literal = b_.LiteralOf(b);
     if (literal) return ExpandByte(step, a, b, *literal);
-    for (char byte : BytesByPreference()) {
-      ExpandByte(step, a, b, static_cast<unsigned char>(byte));
+    // Of bytes that neither capture tells apart the first one speaks for all.
+    seen_classes_.reset();
+    for (char c : BytesByPreference()) {
+      unsigned char byte = static_cast<unsigned char>(c);
+      size_t classes = a_.ClassOf(a, byte) * kMaxClasses + b_.ClassOf(b, byte);
+      if (seen_classes_[classes]) continue;
+      seen_classes_.set(classes);
+      ExpandByte(step, a, b, byte);
     }
   }
 
@@ -119,6 +126,8 @@ class PairSearch {
   std::unordered_set<PlacePair, PlacePairHash> seen_;
   std::vector<Reader> readers_a_;
   std::vector<Reader> readers_b_;
+  static constexpr size_t kMaxClasses = kLastRefByte - kFirstRefByte + 2;
+  std::bitset<kMaxClasses * kMaxClasses> seen_classes_;
   int64_t at_ = -1;
 };
 
