@@ -185,9 +185,9 @@ bool Planner::EmitRequested(Index build, Analysis& analysis) {
     for (size_t i = 0; i < unit.plan.outputs.size(); ++i) {
       if (unit.requested[i]) continue;
       if (Full()) return false;
-      v1::PartitionEvent* event = batch_->Partition(state_.build(build).id, unit.instance_ids[i],
-                                                    unit.plan.outputs[i], v1::PARTITION_REQUESTED,
-                                                    unit.ordinals[i]);
+      v1::PartitionEvent* event = batch_->Partition(
+          state_.build(build).id, {unit.instance_ids[i], unit.plan.outputs[i], unit.ordinals[i]},
+          v1::PARTITION_REQUESTED);
       event->set_job_label(state_.job(unit.job).label);
       unit.requested[i] = true;
     }
@@ -269,9 +269,9 @@ void Planner::EmitHistorical(Index index, const std::vector<Index>& partitions) 
 }
 
 void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
-  const auto emit = [&](const std::string& id, const std::string& ref, uint32_t ordinal, Index job) {
+  const auto emit = [&](const InstanceName& name, Index job) {
     v1::PartitionEvent* event =
-        batch_->Partition(state_.build(index).id, id, ref, v1::PARTITION_ANALYZED, ordinal);
+        batch_->Partition(state_.build(index).id, name, v1::PARTITION_ANALYZED);
     event->set_job_label(state_.job(job).label);
     event->set_generation(state_.job(job).definition.generation());
   };
@@ -279,7 +279,7 @@ void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
     for (size_t i = 0; i < unit.plan.outputs.size(); ++i) {
       const Index known = state_.FindInstance(unit.instance_ids[i]);
       if (known != kNone && state_.instance(known).build != index) continue;  // of an older definition's unit
-      emit(unit.instance_ids[i], unit.plan.outputs[i], unit.ordinals[i], unit.job);
+      emit({unit.instance_ids[i], unit.plan.outputs[i], unit.ordinals[i]}, unit.job);
     }
   }
   for (Index planned : state_.build(index).units) {
@@ -287,7 +287,7 @@ void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
     for (Index instance : unit.instances) {
       const Instance& made = state_.instance(instance);
       if (made.status != v1::PARTITION_REQUESTED || Full()) continue;
-      emit(made.id, state_.partition(made.partition).ref, made.ordinal, unit.job);
+      emit({made.id, state_.partition(made.partition).ref, made.ordinal}, unit.job);
     }
   }
 }

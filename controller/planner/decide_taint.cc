@@ -5,17 +5,6 @@
 #include "controller/planner/planner.h"
 
 namespace databuild {
-namespace {
-
-v1::SourceTypeCode SourceCode(const std::string& type) {
-  if (type == "DashboardManual") return v1::DASHBOARD_MANUAL;
-  if (type == "Scheduled") return v1::SCHEDULED;
-  if (type == "ApiRequest") return v1::API_REQUEST;
-  return v1::CLI_MANUAL;
-}
-
-}  // namespace
-
 void Planner::DecideTaint(const std::string& uid) {
   const ObservedTaint* observed = snapshot_.FindTaint(uid);
   const Index index = state_.FindTaint(uid);
@@ -104,7 +93,7 @@ void Planner::CreateTaint(const ObservedTaint& observed) {
   event->set_created_at(static_cast<uint64_t>(observed.meta.created_at));
   event->set_comment(observed.comment);
   event->set_generation(observed.meta.generation);
-  event->mutable_source_type()->set_code(SourceCode(observed.source.type));
+  event->mutable_source_type()->set_code(SourceCodeOf(observed.source.type));
   event->set_source_name(observed.source.name);
   event->set_cascade(observed.cascade_downstream ? v1::CASCADE_DOWNSTREAM : v1::CASCADE_NONE);
   for (const std::string& ref : observed.partitions) event->add_refs()->set_str(ref);

@@ -7,13 +7,6 @@
 namespace databuild {
 namespace {
 
-v1::SourceTypeCode SourceCode(const std::string& type) {
-  if (type == "DashboardManual") return v1::DASHBOARD_MANUAL;
-  if (type == "Scheduled") return v1::SCHEDULED;
-  if (type == "ApiRequest") return v1::API_REQUEST;
-  return v1::CLI_MANUAL;
-}
-
 uint64_t Seconds(DurationNs duration) { return static_cast<uint64_t>(duration / kSecond); }
 
 }  // namespace
@@ -80,7 +73,7 @@ void Planner::CreateWant(const ObservedWant& want) {
   if (want.delete_after) event->set_delete_after_seconds(Seconds(*want.delete_after));
   event->set_priority(want.priority);
   event->set_suspend(want.suspend);
-  event->mutable_source()->mutable_source_type()->set_code(SourceCode(want.source.type));
+  event->mutable_source()->mutable_source_type()->set_code(SourceCodeOf(want.source.type));
   event->mutable_source()->set_name(want.source.name);
   event->set_comment(want.comment);
   event->set_correlation_id(want.correlation_id);

@@ -14,6 +14,13 @@ v1::Cause ToProto(const CauseInfo& cause) {
   return out;
 }
 
+v1::SourceTypeCode SourceCodeOf(const std::string& type) {
+  if (type == "DashboardManual") return v1::DASHBOARD_MANUAL;
+  if (type == "Scheduled") return v1::SCHEDULED;
+  if (type == "ApiRequest") return v1::API_REQUEST;
+  return v1::CLI_MANUAL;
+}
+
 v1::BuildEvent& EventBatch::Add(const std::string& build, std::initializer_list<std::string_view> identity) {
   v1::BuildEvent& event = events_.emplace_back();
   std::string joined;
@@ -33,23 +40,23 @@ v1::BuildRequestEvent* EventBatch::Build(const std::string& build, v1::BuildRequ
   return payload;
 }
 
-v1::PartitionEvent* EventBatch::Partition(const std::string& build, const std::string& id,
-                                          std::string_view ref, v1::PartitionStatus status,
-                                          uint32_t ordinal) {
-  const Index known = state_.FindInstance(id);
+v1::PartitionEvent* EventBatch::Partition(const std::string& build, const InstanceName& instance,
+                                          v1::PartitionStatus status) {
+  const Index known = state_.FindInstance(instance.id);
   const std::string runs = std::to_string(known == kNone ? 0 : state_.instance(known).runs);
-  auto* payload = Add(build, {"partition", id, std::to_string(status), runs}).mutable_partition_event();
-  payload->mutable_partition_ref()->set_str(std::string(ref));
-  payload->set_instance_id(id);
+  auto* payload =
+      Add(build, {"partition", instance.id, std::to_string(status), runs}).mutable_partition_event();
+  payload->mutable_partition_ref()->set_str(instance.ref);
+  payload->set_instance_id(instance.id);
   payload->set_status_code(status);
-  payload->set_ordinal(ordinal);
+  payload->set_ordinal(instance.ordinal);
   return payload;
 }
 
 v1::PartitionEvent* EventBatch::Partition(Index instance, v1::PartitionStatus status) {
   const Instance& made = state_.instance(instance);
   const std::string build = made.build == kNone ? "" : state_.build(made.build).id;
-  return Partition(build, made.id, state_.partition(made.partition).ref, status, made.ordinal);
+  return Partition(build, {made.id, state_.partition(made.partition).ref, made.ordinal}, status);
 }
 
 v1::JobEvent* EventBatch::Job(const std::string& build, const std::string& run_id, const std::string& label,

@@ -9,6 +9,13 @@
 
 namespace databuild {
 
+// Names one instance: its id, and the n-th of which ref it is.
+struct InstanceName {
+  std::string id;
+  std::string ref;
+  uint32_t ordinal = 0;
+};
+
 class EventBatch {
  public:
   EventBatch(const BuildState& state, std::string log_id) : state_(state), log_id_(std::move(log_id)) {}
@@ -24,9 +31,9 @@ class EventBatch {
   // Each fills the envelope: event_id from kind, entity, state or mark and `ordinal`; build_request_id
   // where `build` is not empty. The returned payload is the caller's to complete.
   v1::BuildRequestEvent* Build(const std::string& build, v1::BuildRequestStatusCode status);
-  // For the instance `id`, the n-th of `ref`.
-  v1::PartitionEvent* Partition(const std::string& build, const std::string& id, std::string_view ref,
-                                v1::PartitionStatus status, uint32_t ordinal);
+  // For an instance that may not be in the state yet, or one that is.
+  v1::PartitionEvent* Partition(const std::string& build, const InstanceName& instance,
+                                v1::PartitionStatus status);
   v1::PartitionEvent* Partition(Index instance, v1::PartitionStatus status);
   v1::JobEvent* Job(const std::string& build, const std::string& run_id, const std::string& label,
                     v1::JobStatus status);
@@ -50,5 +57,7 @@ class EventBatch {
 };
 
 v1::Cause ToProto(const CauseInfo& cause);
+// Of spec.source.type; CLI_MANUAL if none is given.
+v1::SourceTypeCode SourceCodeOf(const std::string& type);
 
 }  // namespace databuild

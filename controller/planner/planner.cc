@@ -143,71 +143,45 @@ void Planner::Observe(const Delta& delta) {
   }
 }
 
+void Planner::MarkBuildAndWant(Index build) {
+  if (build == kNone) return;
+  MarkBuild(build);
+  MarkWant(state_.build(build).want);
+}
+
 void Planner::Observe(const v1::BuildEvent& event) {
-  const Index build = event.has_build_request_id() ? state_.FindBuild(event.build_request_id()) : kNone;
-  const auto mark_build_and_want = [&](Index index) {
-    if (index == kNone) return;
-    MarkBuild(index);
-    MarkWant(state_.build(index).want);
-  };
+  const Index build =
+      event.has_build_request_id() ? state_.FindBuild(event.build_request_id()) : kNone;
   switch (event.event_type_case()) {
     case v1::BuildEvent::kPartitionEvent: {
       const Index instance = state_.FindInstance(event.partition_event().instance_id());
       if (instance == kNone) return;
       MarkUnit(state_.instance(instance).unit);
       MarkBuild(state_.instance(instance).build);
-      MarkRef(state_.instance(instance).partition);
-      return;
+      return MarkRef(state_.instance(instance).partition);
     }
     case v1::BuildEvent::kJobEvent: {
       const Index run = state_.FindRun(event.job_event().job_run_id());
-      if (run == kNone) return;
-      if (state_.run(run).status != v1::JOB_SKIPPED) MarkRun(run);
-      mark_build_and_want(state_.run(run).build);
-      const Index job = state_.run(run).job;
-      if (job != kNone && state_.job(job).defined) {
-        status_dirty_.insert({KeyKind::kDataJob, state_.job(job).definition.name()});
-      }
-      return;
+      return run == kNone ? void() : ObserveRun(run);
     }
     case v1::BuildEvent::kBuildCancelEvent:
     case v1::BuildEvent::kDelegationEvent:
-      mark_build_and_want(build);
-      return;
+      return MarkBuildAndWant(build);
     case v1::BuildEvent::kBuildRequestEvent:
     case v1::BuildEvent::kJobGraphEvent:
-      mark_build_and_want(build);
-      if (build != kNone) {
-        for (Index unit : state_.build(build).units) MarkUnit(unit);
-      }
+      MarkBuildAndWant(build);
+      if (build == kNone) return;
+      for (Index unit : state_.build(build).units) MarkUnit(unit);
       return;
     case v1::BuildEvent::kJobRunCancelEvent:
-      MarkRun(state_.FindRun(event.job_run_cancel_event().job_run_id()));
-      return;
-    case v1::BuildEvent::kWantEvent: {
-      const Index want = state_.FindWant(event.want_event().want_id());
-      if (want == kNone) return;
-      MarkWant(want);
-      effect_dirty_.insert({KeyKind::kWant, state_.want(want).id});
-      for (Index open : state_.want(want).builds) {
-        MarkBuild(open);
-        if (!state_.BuildOpen(open)) continue;
-        for (Index unit : state_.build(open).units) MarkUnit(unit);
-      }
-      return;
-    }
-    case v1::BuildEvent::kTaintEvent: {
-      const Index taint = state_.FindTaint(event.taint_event().taint_id());
-      if (taint == kNone) return;
-      Mark({KeyKind::kTaint, state_.taint(taint).id});
-      status_dirty_.insert({KeyKind::kTaint, state_.taint(taint).id});
-      for (Index hit : state_.taint(taint).instances) MarkRef(state_.instance(hit).partition);
-      for (Index hit : state_.taint(taint).downstream) MarkRef(state_.instance(hit).partition);
-      return;
-    }
+      return MarkRun(state_.FindRun(event.job_run_cancel_event().job_run_id()));
+    case v1::BuildEvent::kWantEvent:
+      return ObserveWant(state_.FindWant(event.want_event().want_id()));
+    case v1::BuildEvent::kTaintEvent:
+      return ObserveTaint(state_.FindTaint(event.taint_event().taint_id()));
     case v1::BuildEvent::kPartitionInvalidationEvent: {
-      const Index hit = state_.FindPartition(event.partition_invalidation_event().partition_ref().str());
-      if (hit != kNone) MarkRef(hit);
+      const std::string& ref = event.partition_invalidation_event().partition_ref().str();
+      if (const Index hit = state_.FindPartition(ref); hit != kNone) MarkRef(hit);
       return;
     }
     case v1::BuildEvent::kJobDefinitionEvent: {
@@ -219,11 +193,40 @@ void Planner::Observe(const v1::BuildEvent& event) {
       return;
     }
     case v1::BuildEvent::kAdoptionEvent:
-      mark_build_and_want(state_.FindBuild(event.adoption_event().from_build_request_id()));
-      mark_build_and_want(state_.FindBuild(event.adoption_event().to_build_request_id()));
+      MarkBuildAndWant(state_.FindBuild(event.adoption_event().from_build_request_id()));
+      MarkBuildAndWant(state_.FindBuild(event.adoption_event().to_build_request_id()));
       return;
     case v1::BuildEvent::EVENT_TYPE_NOT_SET: return;
   }
+}
+
+void Planner::ObserveRun(Index index) {
+  const Run& run = state_.run(index);
+  if (run.status != v1::JOB_SKIPPED) MarkRun(index);
+  MarkBuildAndWant(run.build);
+  if (run.job != kNone && state_.job(run.job).defined) {
+    status_dirty_.insert({KeyKind::kDataJob, state_.job(run.job).definition.name()});
+  }
+}
+
+void Planner::ObserveWant(Index want) {
+  if (want == kNone) return;
+  MarkWant(want);
+  effect_dirty_.insert({KeyKind::kWant, state_.want(want).id});
+  for (Index build : state_.want(want).builds) {
+    if (!state_.BuildOpen(build)) continue;
+    MarkBuild(build);
+    for (Index unit : state_.build(build).units) MarkUnit(unit);
+  }
+}
+
+void Planner::ObserveTaint(Index index) {
+  if (index == kNone) return;
+  const Taint& taint = state_.taint(index);
+  Mark({KeyKind::kTaint, taint.id});
+  status_dirty_.insert({KeyKind::kTaint, taint.id});
+  for (Index hit : taint.instances) MarkRef(state_.instance(hit).partition);
+  for (Index hit : taint.downstream) MarkRef(state_.instance(hit).partition);
 }
 
 std::vector<v1::BuildEvent> Planner::DecideEvents(TimeNs now, uint32_t slots) {

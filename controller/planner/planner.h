@@ -89,6 +89,10 @@ class Planner {
   void MarkWant(Index want);
   void MarkRef(Index partition);
   void MarkBuild(Index build);
+  void MarkBuildAndWant(Index build);
+  void ObserveRun(Index run);
+  void ObserveWant(Index want);
+  void ObserveTaint(Index taint);
   void MarkUnit(Index unit);
   void MarkRun(Index run);
   void MarkJobUsers(Index job);
