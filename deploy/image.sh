@@ -66,7 +66,8 @@ build() {
     buildah build -q --isolation chroot --layers=false --build-arg "BASE=localhost/databuild-base:$base_name" \
       "${args[@]}" -t "$name" -f "$file" "$context" >&2
     mkdir -p "$cache/images"
-    { ls -t "${archive%-*}"-*.tar 2>/dev/null || true; } | tail -n +4 | xargs -r rm -f  # keep the four youngest
+    # Of each name the four youngest stay (a key has 16 characters: databuild-flights is another name).
+    { ls -t "${archive%-*}"-????????????????.tar 2>/dev/null || true; } | tail -n +4 | xargs -r rm -f
     rm -f "$archive.new"
     buildah push -q "$name" "docker-archive:$archive.new:$name" >&2
     buildah rmi "$name" >/dev/null
