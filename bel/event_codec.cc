@@ -37,8 +37,8 @@ Result<StoredEvent> EncodeEvent(const v1::BuildEvent& event) {
   stored.crc32c = Crc32c(stored.payload);
   if (stored.payload.size() > kMaxEventBytes) {
     return Error{Errc::kTooLarge, "event " + event.event_id() + " has " +
-                                      std::to_string(stored.payload.size()) + " bytes encoded, at most " +
-                                      std::to_string(kMaxEventBytes) +
+                                      std::to_string(stored.payload.size()) +
+                                      " bytes encoded, at most " + std::to_string(kMaxEventBytes) +
                                       " are allowed; carry ranges or split it in parts"};
   }
   return stored;
@@ -60,7 +60,8 @@ Result<v1::BuildEvent> DecodeEvent(const StoredEvent& stored) {
     return Error{Errc::kCorrupt, where + " says that its idx is " + std::to_string(event.idx())};
   }
   if (event.event_type_case() == v1::BuildEvent::EVENT_TYPE_NOT_SET) {
-    return Error{Errc::kUnsupported, where + " is of a kind this release does not know; run a newer one"};
+    return Error{Errc::kUnsupported,
+                 where + " is of a kind this release does not know; run a newer one"};
   }
   return event;
 }

@@ -57,6 +57,9 @@ EventLog::~EventLog() {
 Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
   CHECK(options.storage != nullptr && options.clock != nullptr && !options.graph.empty());
   std::unique_ptr<EventLog> log(new EventLog(std::move(options)));
+  // Whoever holds the stream must be told apart from every other process, also one of the same
+  // name.
+  log->options_.holder += "/" + RandomUuid();
   const LogOptions& set = log->options_;
   ASSIGN_OR_RETURN(const Acquired acquired,
                    set.storage->Acquire({set.graph, set.holder, set.cluster_uid}));
@@ -82,7 +85,8 @@ Status EventLog::Replay(const Acquired& acquired) {
     range.limit = std::min(range.limit, acquired.head - idx);
     ASSIGN_OR_RETURN(const StoredPage page, options_.storage->List(options_.graph, range));
     if (page.at.log_id != log_id_ || page.at.head < acquired.head) {
-      return Error{Errc::kCorrupt, "log of graph " + options_.graph + " was replaced while it was read"};
+      return Error{Errc::kCorrupt,
+                   "log of graph " + options_.graph + " was replaced while it was read"};
     }
     for (const StoredEvent& stored : page.events) RETURN_IF_ERROR(FoldStored(stored));
     idx = page.events.back().idx;
@@ -95,7 +99,8 @@ Status EventLog::Replay(const Acquired& acquired) {
 Status EventLog::FoldStored(const StoredEvent& stored) {
   auto event = DecodeEvent(stored);
   if (!event.ok()) {
-    return Error{event.error().code, "log of graph " + options_.graph + ": " + event.error().message};
+    return Error{event.error().code,
+                 "log of graph " + options_.graph + ": " + event.error().message};
   }
   // Nobody reads yet: no lock.
   state_.Apply(*event);

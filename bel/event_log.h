@@ -1,12 +1,14 @@
-// EventLog: one graph's log, opened for writing. The access layer over Storage: legal transitions only, events
-// deduplicated, group commit, the fold kept up to date, pages for readers.
+// EventLog: one graph's log, opened for writing. The access layer over Storage: legal transitions
+// only, events deduplicated, group commit, the fold kept up to date, pages for readers.
 //
-// Thread-safe. Append blocks until its events are durable and folded; readers see committed events only.
-// Invariant: BuildState is the fold of events 1..head(), and nothing above head() is ever shown.
+// Thread-safe. Append blocks until its events are durable and folded; readers see committed events
+// only. Invariant: BuildState is the fold of events 1..head(), and nothing above head() is ever
+// shown.
 //
-// Errors of Append: kInvalidTransition and kInvalidArgument (nothing recorded), kTooLarge (nothing recorded),
-// kUnavailable (the storage is lost or too slow: the events may or may not be recorded; append them again with the
-// same event_ids, or read), kFenced and kCorrupt (terminal: this process must stop acting on the graph).
+// Errors of Append: kInvalidTransition and kInvalidArgument (nothing recorded), kTooLarge (nothing
+// recorded), kUnavailable (the storage is lost or too slow: the events may or may not be recorded;
+// append them again with the same event_ids, or read), kFenced and kCorrupt (terminal: this process
+// must stop acting on the graph).
 #pragma once
 
 #include <atomic>
@@ -30,20 +32,21 @@ namespace databuild {
 
 inline constexpr int64_t kDefaultPageEvents = 1'000;
 inline constexpr int64_t kMaxPageEvents = 10'000;
-inline constexpr int64_t kMaxPageBytes = 1 << 20;        // but always at least one event
-inline constexpr int64_t kMaxScannedPerPage = 50'000;    // then a short page with has_more
+inline constexpr int64_t kMaxPageBytes = 1 << 20;      // but always at least one event
+inline constexpr int64_t kMaxScannedPerPage = 50'000;  // then a short page with has_more
 inline constexpr DurationNs kMaxPageWait = 60 * kSecond;
-inline constexpr size_t kDedupeWindow = 65'536;          // newest event_ids known
+inline constexpr size_t kDedupeWindow = 65'536;  // newest event_ids known
 
 struct LogOptions {
   Storage* storage = nullptr;  // outlives the log
   std::string graph;
-  std::string holder;  // unique per process start: pod name and a random part
+  std::string holder;  // pod name; a random part is added, so that every Open is another holder
   std::string cluster_uid;
   const Clock* clock = nullptr;
 
-  // Shared by all logs of the storage, so that one transaction carries many graphs. nullptr: appends run in the
-  // calling thread, and after a loss the next Append tries to recover (the simulator does this).
+  // Shared by all logs of the storage, so that one transaction carries many graphs. nullptr:
+  // appends run in the calling thread, and after a loss the next Append tries to recover (the
+  // simulator does this).
   LogWriter* writer = nullptr;
   DurationNs append_timeout = 10 * kSecond;
   size_t tail_bytes = 64 << 20;  // newest events kept as raw bytes
@@ -57,8 +60,8 @@ struct ListRequest {
   int64_t since_idx = 0;                        // exclusive
   std::shared_ptr<const EventMatcher> matcher;  // nullptr: everything
   int64_t limit = kDefaultPageEvents;           // 1 to kMaxPageEvents
-  DurationNs wait = 0;    // answer when something matches or after this long; at most kMaxPageWait
-  std::stop_token stop;   // ends the wait early
+  DurationNs wait = 0;   // answer when something matches or after this long; at most kMaxPageWait
+  std::stop_token stop;  // ends the wait early
 };
 
 // A page in wire form: events are raw bytes from the log, never decoded.
@@ -79,7 +82,7 @@ struct RawPage {
 // How writing goes; reads are answered from memory all the time.
 struct LogHealth {
   bool writable = true;
-  Error error;             // of the last try, when not writable
+  Error error;  // of the last try, when not writable
   TimeNs unwritable_since = 0;
 };
 
@@ -87,23 +90,26 @@ class TailRing;
 
 class EventLog {
  public:
-  // Acquires the stream (fencing the writer before), replays it into the BuildState, then is ready to append.
-  // Also kUnsupported: the log holds kinds of events this release does not know.
+  // Acquires the stream (fencing the writer before), replays it into the BuildState, then is ready
+  // to append. Also kUnsupported: the log holds kinds of events this release does not know.
   static Result<std::unique_ptr<EventLog>> Open(LogOptions options);
   ~EventLog();
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
-  // One atomic batch, at most kMaxAppendEvents. idx and timestamp are set here. An event whose event_id is already
-  // in the log (or in flight) is left out and answered with its idx. One idx per event, in order.
+  // One atomic batch, at most kMaxAppendEvents. idx and timestamp are set here. An event whose
+  // event_id is already in the log (or in flight) is left out and answered with its idx. One idx
+  // per event, in order.
   Result<std::vector<int64_t>> Append(std::vector<v1::BuildEvent> events);
 
-  // kOutOfRange below the floor. since_idx beyond the head gives an empty page whose head_idx says so.
+  // kOutOfRange below the floor. since_idx beyond the head gives an empty page whose head_idx says
+  // so.
   Result<RawPage> ListEvents(const ListRequest& request) const;
 
-  // Calls `ready` once, as soon as an event after since_idx may match: then list again. It is called with a lock
-  // held, possibly before Watch returns: hand the news over and return, never call the log.
-  // Destroying the Watch guarantees that `ready` is not running and will not be called.
+  // Calls `ready` once, as soon as an event after since_idx may match: then list again. It is
+  // called with a lock held, possibly before Watch returns: hand the news over and return, never
+  // call the log. Destroying the Watch guarantees that `ready` is not running and will not be
+  // called.
   class Watch;
   std::unique_ptr<Watch> WatchFor(int64_t since_idx, std::shared_ptr<const EventMatcher> matcher,
                                   std::function<void()> ready) const;

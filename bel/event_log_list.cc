@@ -1,4 +1,5 @@
-// The reading half of EventLog: pages out of the tail ring, or out of the storage for what is older.
+// The reading half of EventLog: pages out of the tail ring, or out of the storage for what is
+// older.
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -13,7 +14,9 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-Error BadRequest(const std::string& what) { return Error{Errc::kInvalidArgument, "list events: " + what}; }
+Error BadRequest(const std::string& what) {
+  return Error{Errc::kInvalidArgument, "list events: " + what};
+}
 
 Status CheckRequest(const ListRequest& request) {
   if (request.since_idx < 0) return BadRequest("since_idx is negative");
@@ -43,8 +46,8 @@ struct EventLog::Scan {
   bool Done() const { return full || page.next_idx >= head || scanned >= kMaxScannedPerPage; }
 
   bool Fits(size_t frame_bytes) const {
-    return page.count < limit &&
-           (page.count == 0 || page.events.size() + frame_bytes <= static_cast<size_t>(kMaxPageBytes));
+    return page.count < limit && (page.count == 0 || page.events.size() + frame_bytes <=
+                                                         static_cast<size_t>(kMaxPageBytes));
   }
 
   bool Wanted(std::string_view payload) {
@@ -86,7 +89,8 @@ struct EventLog::Scan {
   bool FitsTogether(const TailRing::Slice& slice, int64_t count) const {
     const size_t bytes = page.events.size() + slice.Frames(0, count).size();
     const bool first_of_page = page.count == 0 && count == 1;
-    return page.count + count <= limit && (first_of_page || bytes <= static_cast<size_t>(kMaxPageBytes));
+    return page.count + count <= limit &&
+           (first_of_page || bytes <= static_cast<size_t>(kMaxPageBytes));
   }
 };
 
@@ -118,7 +122,8 @@ Status EventLog::ScanStored(Scan& scan) const {
   }
   ASSIGN_OR_RETURN(const StoredPage stored, options_.storage->List(options_.graph, range));
   if (stored.at.log_id != log_id_) {
-    return Error{Errc::kCorrupt, "log of graph " + options_.graph + " was replaced; restart the operator"};
+    return Error{Errc::kCorrupt,
+                 "log of graph " + options_.graph + " was replaced; restart the operator"};
   }
   for (const StoredEvent& event : stored.events) {
     if (scan.Done() || !scan.Take(event.payload)) break;
@@ -129,7 +134,9 @@ Status EventLog::ScanStored(Scan& scan) const {
 Result<RawPage> EventLog::ListOnce(const ListRequest& request, int64_t since_idx) const {
   if (since_idx < floor_) return BelowFloor(options_.graph, since_idx, floor_);
   Scan scan;
-  scan.matcher = request.matcher != nullptr && !request.matcher->matches_all() ? request.matcher.get() : nullptr;
+  scan.matcher = request.matcher != nullptr && !request.matcher->matches_all()
+                     ? request.matcher.get()
+                     : nullptr;
   scan.limit = request.limit;
   scan.head = head();
   scan.page.next_idx = since_idx;

@@ -37,7 +37,8 @@ std::shared_ptr<const EventMatcher> Matching(const std::string& glob) {
 
 TEST_F(EventLogTest, AppendedEventsGetDenseIdxAndRisingTimes) {
   const auto log = Open();
-  EXPECT_EQ(log->Append({WantCreated("w1"), WantCreated("w2")}).value(), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(log->Append({WantCreated("w1"), WantCreated("w2")}).value(),
+            (std::vector<int64_t>{1, 2}));
   clock_.Set(5);  // the clock steps back
   EXPECT_EQ(log->Append({WantMoved("w1", v1::WANT_SATISFIED)}).value(), (std::vector<int64_t>{3}));
   const auto events = ReadWhole(*log);
@@ -63,17 +64,21 @@ TEST_F(EventLogTest, AnIllegalTransitionRefusesTheWholeBatchAndUsesNoIdx) {
 
 TEST_F(EventLogTest, EventsOfOneBatchSeeEachOther) {
   const auto log = Open();
-  EXPECT_TRUE(log->Append({WantCreated("w"), WantMoved("w", v1::WANT_SATISFIED),
-                           WantMoved("w", v1::WANT_UNSATISFIED), WantMoved("w", v1::WANT_CANCELLED)})
-                  .ok());
-  EXPECT_EQ(log->Append({WantMoved("w", v1::WANT_SATISFIED, 2)}).error().code, Errc::kInvalidTransition);
+  EXPECT_TRUE(
+      log->Append({WantCreated("w"), WantMoved("w", v1::WANT_SATISFIED),
+                   WantMoved("w", v1::WANT_UNSATISFIED), WantMoved("w", v1::WANT_CANCELLED)})
+          .ok());
+  EXPECT_EQ(log->Append({WantMoved("w", v1::WANT_SATISFIED, 2)}).error().code,
+            Errc::kInvalidTransition);
 }
 
 TEST_F(EventLogTest, AnEventAppendedAgainIsAnsweredWithItsFirstIdx) {
   const auto log = Open();
   ASSERT_TRUE(log->Append({WantCreated("w1"), WantCreated("w2")}).ok());
-  EXPECT_EQ(log->Append({WantCreated("w2"), WantCreated("w3"), WantCreated("w3"), WantCreated("w1")}).value(),
-            (std::vector<int64_t>{2, 3, 3, 1}));
+  EXPECT_EQ(
+      log->Append({WantCreated("w2"), WantCreated("w3"), WantCreated("w3"), WantCreated("w1")})
+          .value(),
+      (std::vector<int64_t>{2, 3, 3, 1}));
   EXPECT_EQ(log->head(), 3);
   const auto reopened = Open();
   EXPECT_EQ(reopened->Append({WantCreated("w2")}).value(), (std::vector<int64_t>{2}));
@@ -98,15 +103,18 @@ TEST_F(EventLogTest, ReplayGivesTheSameStateAndTheSameBytes) {
   auto log = Open();
   for (int i = 0; i < 300; ++i) {
     const std::string want = "w" + std::to_string(i);
-    ASSERT_TRUE(log->Append({WantCreated(want, "a/" + want), WantMoved(want, v1::WANT_CANCELLED)}).ok());
+    ASSERT_TRUE(
+        log->Append({WantCreated(want, "a/" + want), WantMoved(want, v1::WANT_CANCELLED)}).ok());
   }
-  const auto before = log->WithState([](const BuildState& state) { return state.wants_by_status(); });
+  const auto before =
+      log->WithState([](const BuildState& state) { return state.wants_by_status(); });
   const std::string bytes = log->ListEvents({}).value().events;
   log.reset();
   const auto again = Open();
   EXPECT_EQ(again->head(), 600);
   EXPECT_EQ(again->epoch(), 2);
-  EXPECT_EQ(again->WithState([](const BuildState& state) { return state.wants_by_status(); }), before);
+  EXPECT_EQ(again->WithState([](const BuildState& state) { return state.wants_by_status(); }),
+            before);
   EXPECT_EQ(again->ListEvents({}).value().events, bytes);
 }
 
@@ -171,7 +179,8 @@ TEST_F(EventLogTest, LargeEventsMakeShortPagesButNeverEmptyOnes) {
 TEST_F(EventLogTest, AFilteredPageSaysHowFarItLookedAlsoWhenNothingMatched) {
   const auto log = Open();
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(log->Append({WantCreated("w" + std::to_string(i), i % 10 == 9 ? "x/1" : "a/1")}).ok());
+    ASSERT_TRUE(
+        log->Append({WantCreated("w" + std::to_string(i), i % 10 == 9 ? "x/1" : "a/1")}).ok());
   }
   ListRequest request;
   request.matcher = Matching("x/*");
@@ -189,8 +198,12 @@ TEST_F(EventLogTest, AFilteredPageSaysHowFarItLookedAlsoWhenNothingMatched) {
 
 TEST_F(EventLogTest, BadRequestsAreRefused) {
   const auto log = Open();
-  for (const auto& [since, limit, wait] : std::vector<std::tuple<int64_t, int64_t, DurationNs>>{
-           {-1, 10, 0}, {0, 0, 0}, {0, kMaxPageEvents + 1, 0}, {0, 10, -1}, {0, 10, kMaxPageWait + 1}}) {
+  for (const auto& [since, limit, wait] :
+       std::vector<std::tuple<int64_t, int64_t, DurationNs>>{{-1, 10, 0},
+                                                             {0, 0, 0},
+                                                             {0, kMaxPageEvents + 1, 0},
+                                                             {0, 10, -1},
+                                                             {0, 10, kMaxPageWait + 1}}) {
     ListRequest request;
     request.since_idx = since;
     request.limit = limit;
@@ -214,7 +227,8 @@ TEST_F(EventLogTest, OldPagesComeFromTheStorageWhenTheTailIsShort) {
   options.tail_bytes = 1;  // one block
   const auto log = OpenLog(options);
   std::vector<v1::BuildEvent> events;
-  for (int i = 0; i < 6'000; ++i) events.push_back(WantCreated("w" + std::to_string(i), "a/" + std::to_string(i % 100)));
+  for (int i = 0; i < 6'000; ++i)
+    events.push_back(WantCreated("w" + std::to_string(i), "a/" + std::to_string(i % 100)));
   ASSERT_TRUE(log->Append(events).ok());
   const auto all = ReadWhole(*log, 333);
   ASSERT_EQ(all.size(), 6'000u);
@@ -293,7 +307,8 @@ TEST_F(EventLogTest, EventsOfANewerReleaseStopTheFoldAndAreNamed) {
   }
 }
 
-// Callers and pollers at once: what was acknowledged is there once, every poller saw the log in order.
+// Callers and pollers at once: what was acknowledged is there once, every poller saw the log in
+// order.
 TEST_F(EventLogTest, ManyCallersAndPollersAgreeOnOneOrder) {
   LogWriter writer(&storage_);
   LogOptions options = Options();
@@ -333,7 +348,8 @@ TEST_F(EventLogTest, ManyCallersAndPollersAgreeOnOneOrder) {
   const auto events = ReadWhole(*log);
   ASSERT_EQ(events.size(), static_cast<size_t>(kEvents));
   for (const auto& of_caller : acknowledged) {
-    for (const auto& [idx, want] : of_caller) EXPECT_EQ(events[idx - 1].want_event().want_id(), want);
+    for (const auto& [idx, want] : of_caller)
+      EXPECT_EQ(events[idx - 1].want_event().want_id(), want);
   }
 }
 
@@ -351,7 +367,8 @@ TEST_F(EventLogTest, GraphsShareOneWriterAndKeepTheirOwnIdx) {
     for (int i = 0; i < 8; ++i) {
       threads.emplace_back([&, i] {
         for (int n = 0; n < 50; ++n) {
-          ASSERT_TRUE(logs[i % 4]->Append({WantCreated(std::to_string(i) + "-" + std::to_string(n))}).ok());
+          ASSERT_TRUE(
+              logs[i % 4]->Append({WantCreated(std::to_string(i) + "-" + std::to_string(n))}).ok());
         }
       });
     }

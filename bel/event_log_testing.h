@@ -56,7 +56,8 @@ inline v1::EventPage Decode(const RawPage& raw) {
 }
 
 // Every event of the log, in pages of `limit`.
-inline std::vector<v1::BuildEvent> ReadWhole(const EventLog& log, int64_t limit = kDefaultPageEvents) {
+inline std::vector<v1::BuildEvent> ReadWhole(const EventLog& log,
+                                             int64_t limit = kDefaultPageEvents) {
   std::vector<v1::BuildEvent> events;
   ListRequest request;
   request.limit = limit;

@@ -24,20 +24,22 @@ Status Fill(const google::protobuf::RepeatedPtrField<std::string>& entries, cons
 }
 
 int Entries(const v1::EventFilter& filter) {
-  return filter.partition_refs_size() + filter.partition_patterns_size() + filter.job_labels_size() +
-         filter.job_run_ids_size() + filter.build_request_ids_size() + filter.want_ids_size() +
-         filter.taint_ids_size();
+  return filter.partition_refs_size() + filter.partition_patterns_size() +
+         filter.job_labels_size() + filter.job_run_ids_size() + filter.build_request_ids_size() +
+         filter.want_ids_size() + filter.taint_ids_size();
 }
 
 Error TooMany(const char* what, int count, int limit) {
-  return Error{Errc::kInvalidArgument, std::string("filter has ") + std::to_string(count) + " " + what +
-                                           ", at most " + std::to_string(limit) + " are allowed"};
+  return Error{Errc::kInvalidArgument, std::string("filter has ") + std::to_string(count) + " " +
+                                           what + ", at most " + std::to_string(limit) +
+                                           " are allowed"};
 }
 
 }  // namespace
 
 Result<EventMatcher> EventMatcher::Compile(const v1::EventFilter& filter) {
-  if (Entries(filter) > kMaxFilterEntries) return TooMany("entries", Entries(filter), kMaxFilterEntries);
+  if (Entries(filter) > kMaxFilterEntries)
+    return TooMany("entries", Entries(filter), kMaxFilterEntries);
   if (filter.partition_patterns_size() > kMaxFilterGlobs) {
     return TooMany("patterns", filter.partition_patterns_size(), kMaxFilterGlobs);
   }
@@ -76,7 +78,8 @@ bool EventMatcher::Matches(const BuildEvent& event) const {
 
 bool EventMatcher::MatchesRef(std::string_view ref) const {
   if (refs_.contains(ref)) return true;
-  return std::any_of(globs_.begin(), globs_.end(), [&](const Glob& glob) { return glob.Matches(ref); });
+  return std::any_of(globs_.begin(), globs_.end(),
+                     [&](const Glob& glob) { return glob.Matches(ref); });
 }
 
 bool EventMatcher::MatchesRange(const v1::PartitionRange& proto) const {
@@ -110,7 +113,8 @@ bool EventMatcher::AnyRef(const Refs& refs) const {
 
 template <typename Ranges>
 bool EventMatcher::AnyRange(const Ranges& ranges) const {
-  return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return MatchesRange(range); });
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const auto& range) { return MatchesRange(range); });
 }
 
 bool EventMatcher::MatchesAnyRef(const BuildEvent& event) const {
@@ -132,7 +136,8 @@ bool EventMatcher::MatchesAnyRef(const BuildEvent& event) const {
       return AnyRef(event.want_event().requested_partitions()) ||
              AnyRange(event.want_event().requested_ranges());
     case BuildEvent::kTaintEvent:
-      return AnyRef(event.taint_event().refs()) || AnyRef(event.taint_event().tainted_instances()) ||
+      return AnyRef(event.taint_event().refs()) ||
+             AnyRef(event.taint_event().tainted_instances()) ||
              AnyRef(event.taint_event().downstream_instances());
     case BuildEvent::kAdoptionEvent:
       return AnyRef(event.adoption_event().partition_refs());
@@ -143,22 +148,28 @@ bool EventMatcher::MatchesAnyRef(const BuildEvent& event) const {
 
 bool EventMatcher::MatchesLabel(const BuildEvent& event) const {
   if (event.has_job_event()) return labels_.contains(event.job_event().job_label().label());
-  return event.has_job_definition_event() && labels_.contains(event.job_definition_event().job_label());
+  return event.has_job_definition_event() &&
+         labels_.contains(event.job_definition_event().job_label());
 }
 
 bool EventMatcher::MatchesRun(const BuildEvent& event) const {
   switch (event.event_type_case()) {
-    case BuildEvent::kJobEvent: return runs_.contains(event.job_event().job_run_id());
-    case BuildEvent::kJobRunCancelEvent: return runs_.contains(event.job_run_cancel_event().job_run_id());
-    case BuildEvent::kPartitionEvent: return runs_.contains(event.partition_event().job_run_id());
-    default: return false;
+    case BuildEvent::kJobEvent:
+      return runs_.contains(event.job_event().job_run_id());
+    case BuildEvent::kJobRunCancelEvent:
+      return runs_.contains(event.job_run_cancel_event().job_run_id());
+    case BuildEvent::kPartitionEvent:
+      return runs_.contains(event.partition_event().job_run_id());
+    default:
+      return false;
   }
 }
 
 bool EventMatcher::MatchesBuild(const BuildEvent& event) const {
   if (builds_.contains(event.build_request_id())) return true;
-  return event.has_adoption_event() && (builds_.contains(event.adoption_event().from_build_request_id()) ||
-                                        builds_.contains(event.adoption_event().to_build_request_id()));
+  return event.has_adoption_event() &&
+         (builds_.contains(event.adoption_event().from_build_request_id()) ||
+          builds_.contains(event.adoption_event().to_build_request_id()));
 }
 
 bool EventMatcher::MatchesWant(const BuildEvent& event) const {
@@ -168,11 +179,14 @@ bool EventMatcher::MatchesWant(const BuildEvent& event) const {
 
 bool EventMatcher::MatchesTaint(const BuildEvent& event) const {
   switch (event.event_type_case()) {
-    case BuildEvent::kTaintEvent: return taints_.contains(event.taint_event().taint_id());
+    case BuildEvent::kTaintEvent:
+      return taints_.contains(event.taint_event().taint_id());
     case BuildEvent::kPartitionInvalidationEvent:
       return taints_.contains(event.partition_invalidation_event().taint_id());
-    case BuildEvent::kPartitionEvent: return taints_.contains(event.partition_event().tainted_by());
-    default: return false;
+    case BuildEvent::kPartitionEvent:
+      return taints_.contains(event.partition_event().tainted_by());
+    default:
+      return false;
   }
 }
 

@@ -1,6 +1,7 @@
-// EventFilter compiled: which events a reader wants. OR inside a list, AND between lists, an empty list asks for
-// nothing. A ref is matched in partition, target, requested, delegated, adopted and tainted refs, listed or by
-// range; never in inputs, configs, job graphs or manifests. Immutable; any thread.
+// EventFilter compiled: which events a reader wants. OR inside a list, AND between lists, an empty
+// list asks for nothing. A ref is matched in partition, target, requested, delegated, adopted and
+// tainted refs, listed or by range; never in inputs, configs, job graphs or manifests. Immutable;
+// any thread.
 #pragma once
 
 #include <string>
@@ -29,7 +30,9 @@ class EventMatcher {
   // kInvalidArgument names the field and the bad entry.
   static Result<EventMatcher> Compile(const v1::EventFilter& filter);
 
-  bool matches_all() const { return !by_ref_ && !by_label_ && !by_run_ && !by_build_ && !by_want_ && !by_taint_; }
+  bool matches_all() const {
+    return !by_ref_ && !by_label_ && !by_run_ && !by_build_ && !by_want_ && !by_taint_;
+  }
   bool Matches(const v1::BuildEvent& event) const;
 
  private:

@@ -23,7 +23,9 @@ TEST(Glob, StarStaysInASegmentDoubleStarDoesNot) {
       {"a/**", {"a/", "a/b", "a/b/c"}, {"a", "ab/c"}},
       {"**", {"", "a", "a/b/c"}, {}},
       {"*", {"", "abc"}, {"a/b"}},
-      {"**/date=2025-01-*", {"x/y/date=2025-01-31", "/date=2025-01-"}, {"x/date=2025-02-01", "x/date=2025-01-1/y"}},
+      {"**/date=2025-01-*",
+       {"x/y/date=2025-01-31", "/date=2025-01-"},
+       {"x/date=2025-02-01", "x/date=2025-01-1/y"}},
       {"a/*/c", {"a/b/c", "a//c"}, {"a/b/b/c", "a/c"}},
       {"a/**/c", {"a/b/c", "a/b/b/c", "a//c"}, {"a/c"}},
       {"d=202?-01", {"d=2025-01"}, {"d=202-01", "d=202/-01", "d=20255-01"}},
@@ -39,8 +41,9 @@ TEST(Glob, StarStaysInASegmentDoubleStarDoesNot) {
 }
 
 TEST(Glob, BadOnesAreNamed) {
-  for (const std::string& bad : {std::string(), std::string("a/***"), std::string("a b"), std::string("a\n"),
-                                 std::string("caf\xc3\xa9"), std::string(1'025, 'a')}) {
+  for (const std::string& bad :
+       {std::string(), std::string("a/***"), std::string("a b"), std::string("a\n"),
+        std::string("caf\xc3\xa9"), std::string(1'025, 'a')}) {
     const auto glob = Glob::Compile(bad);
     ASSERT_FALSE(glob.ok()) << bad;
     EXPECT_EQ(glob.error().code, Errc::kInvalidArgument);
@@ -49,7 +52,8 @@ TEST(Glob, BadOnesAreNamed) {
 }
 
 TEST(Glob, LiteralPrefixEndsAtTheFirstWildcard) {
-  EXPECT_EQ(Glob::Compile("sales/orders/date=2025-01-*")->literal_prefix(), "sales/orders/date=2025-01-");
+  EXPECT_EQ(Glob::Compile("sales/orders/date=2025-01-*")->literal_prefix(),
+            "sales/orders/date=2025-01-");
   EXPECT_EQ(Glob::Compile("**/x")->literal_prefix(), "");
   EXPECT_EQ(Glob::Compile("a/b")->literal_prefix(), "a/b");
 }
@@ -75,7 +79,8 @@ TEST(Glob, AgreesWithItsDefinitionOnRandomInput) {
   std::mt19937 random(7);
   const auto draw = [&](const char* alphabet, size_t letters, size_t longest) {
     std::string text;
-    for (size_t length = random() % (longest + 1); text.size() < length;) text += alphabet[random() % letters];
+    for (size_t length = random() % (longest + 1); text.size() < length;)
+      text += alphabet[random() % letters];
     return text;
   };
   for (int round = 0; round < 20'000; ++round) {
@@ -151,7 +156,8 @@ TEST(EventMatcher, FindsARefInEveryKindThatCarriesOne) {
 
 TEST(EventMatcher, DoesNotLookIntoInputsPlansAndManifests) {
   v1::BuildEvent event;
-  event.mutable_job_event()->mutable_config()->add_inputs()->mutable_partition_ref()->set_str("x/1");
+  event.mutable_job_event()->mutable_config()->add_inputs()->mutable_partition_ref()->set_str(
+      "x/1");
   event.mutable_job_event()->add_manifests()->add_outputs()->set_str("x/1");
   EXPECT_FALSE(Matches(ByRef("x/1"), event));
   v1::BuildEvent plan;

@@ -64,7 +64,8 @@ Result<Glob> Glob::Compile(std::string_view text) {
   return glob;
 }
 
-// A star may match nothing: the position after it is reached too. Two stars never stand side by side.
+// A star may match nothing: the position after it is reached too. Two stars never stand side by
+// side.
 void Glob::FollowStars(Words& states) const {
   uint64_t carry = 0;
   for (size_t i = 0; i < states.size(); ++i) {

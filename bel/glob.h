@@ -1,4 +1,5 @@
-// Partition globs: `*` matches any characters but '/', `**` any characters, `?` one character but '/'.
+// Partition globs: `*` matches any characters but '/', `**` any characters, `?` one character but
+// '/'.
 //
 // One matcher for event filters and taints. Matches in time linear in the text for globs up to 63
 // characters, whatever the wildcards. Immutable; any thread.
@@ -36,9 +37,9 @@ class Glob {
 
   std::string text_;
   std::string prefix_;
-  size_t steps_ = 0;                       // positions before the final one
-  std::array<Words, 256> advance_;         // by byte: positions that consume it and move on
-  Words star_, double_star_;               // positions that consume and stay
+  size_t steps_ = 0;                // positions before the final one
+  std::array<Words, 256> advance_;  // by byte: positions that consume it and move on
+  Words star_, double_star_;        // positions that consume and stay
 };
 
 }  // namespace databuild

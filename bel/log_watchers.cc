@@ -27,7 +27,8 @@ void EventLog::Watchers::Announce(const std::vector<v1::BuildEvent>& events) {
   for (Watch* watch : watches_) {
     if (!watch->ready_) continue;
     const bool wanted = std::any_of(events.begin(), events.end(), [&](const v1::BuildEvent& event) {
-      return event.idx() > watch->since_idx_ && (watch->matcher_ == nullptr || watch->matcher_->Matches(event));
+      return event.idx() > watch->since_idx_ &&
+             (watch->matcher_ == nullptr || watch->matcher_->Matches(event));
     });
     if (wanted) Fire(watch);
   }

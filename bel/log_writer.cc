@@ -29,8 +29,10 @@ bool IsTerminal(Errc code) {
     case Errc::kCorrupt:
     case Errc::kInvalidArgument:  // batches were checked before: a bug of ours
     case Errc::kTooLarge:
-    case Errc::kNotFound: return true;
-    default: return false;
+    case Errc::kNotFound:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -137,7 +139,8 @@ Status LogWriter::AwaitDurable(const std::shared_ptr<LogStream>& stream, int64_t
 void LogWriter::Leave(const std::shared_ptr<LogStream>& stream) {
   Lock lock(mutex_);
   if (!stream->terminal) {
-    stream->terminal = Error{Errc::kCancelled, "log of graph " + stream->request.graph + " was closed"};
+    stream->terminal =
+        Error{Errc::kCancelled, "log of graph " + stream->request.graph + " was closed"};
   }
   stepped_.wait(lock, [&] { return !stepping_; });
   Unschedule(stream);
@@ -188,7 +191,8 @@ void LogWriter::CommitGroup(Lock& lock) {
   stepping_ = true;
   std::vector<AppendBatch> batches;
   for (const Share& share : group) {
-    AppendBatch batch{share.stream->request.graph, share.stream->epoch, share.stream->durable_head, {}};
+    AppendBatch batch{
+        share.stream->request.graph, share.stream->epoch, share.stream->durable_head, {}};
     for (const auto& pending : share.batches) batch.events.emplace_back(pending->stored);
     batches.push_back(std::move(batch));
   }
@@ -220,7 +224,8 @@ void LogWriter::FinishShare(Lock& lock, const Share& share, const Result<int64_t
   lock.lock();
 }
 
-void LogWriter::Finish(Lock& lock, const std::shared_ptr<LogStream>& stream, const Batches& batches) {
+void LogWriter::Finish(Lock& lock, const std::shared_ptr<LogStream>& stream,
+                       const Batches& batches) {
   lock.unlock();
   if (stream->apply) {
     for (const auto& batch : batches) stream->apply(*batch);
@@ -238,7 +243,8 @@ void LogWriter::Finish(Lock& lock, const std::shared_ptr<LogStream>& stream, con
 void LogWriter::Lose(const std::shared_ptr<LogStream>& stream, const Error& error) {
   const TimeNs now = MonotonicNow();
   if (!stream->lost) {
-    LogWarn("the build event log cannot be written", {{"graph", stream->request.graph}, {"error", error.message}});
+    LogWarn("the build event log cannot be written",
+            {{"graph", stream->request.graph}, {"error", error.message}});
     stream->lost_since = now;
     stream->backoff = 0;
     lost_.push_back(stream);
@@ -250,10 +256,12 @@ void LogWriter::Lose(const std::shared_ptr<LogStream>& stream, const Error& erro
   stream->backoff = std::clamp(stream->backoff * 2, kFirstBackoff, kLongestBackoff);
 }
 
-void LogWriter::Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream, const Error& error) {
+void LogWriter::Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream,
+                          const Error& error) {
   if (stream->terminal) return;
-  LogError("the build event log is closed for this process",
-           {{"graph", stream->request.graph}, {"code", ErrcName(error.code)}, {"error", error.message}});
+  LogError(
+      "the build event log is closed for this process",
+      {{"graph", stream->request.graph}, {"code", ErrcName(error.code)}, {"error", error.message}});
   if (!stream->lost) stream->lost_since = MonotonicNow();
   stream->terminal = error;
   Unschedule(stream);
@@ -274,8 +282,8 @@ Status LogWriter::SameEvents(const LogStream& stream, const PendingBatch& batch)
     for (const StoredEvent& event : page.events) {
       const StoredEvent& mine = batch.stored[seen++];
       if (event.event_id != mine.event_id || event.crc32c != mine.crc32c) {
-        return Damaged(stream, "idx " + std::to_string(mine.idx) + " holds event " + event.event_id +
-                                   ", this process wrote " + mine.event_id);
+        return Damaged(stream, "idx " + std::to_string(mine.idx) + " holds event " +
+                                   event.event_id + ", this process wrote " + mine.event_id);
       }
     }
   }
@@ -295,8 +303,8 @@ Result<size_t> LogWriter::CountRecorded(const LogStream& stream, const Batches& 
   size_t recorded = 0;
   while (head < acquired.head) {
     if (recorded == batches.size() || batches[recorded]->last_idx() > acquired.head) {
-      return Damaged(stream, "the head is " + std::to_string(acquired.head) + ", where no batch of " +
-                                 "this process ends");
+      return Damaged(stream, "the head is " + std::to_string(acquired.head) +
+                                 ", where no batch of " + "this process ends");
     }
     RETURN_IF_ERROR(SameEvents(stream, *batches[recorded]));
     head = batches[recorded++]->last_idx();
@@ -365,7 +373,8 @@ void LogWriter::Loop(std::stop_token stop) {
     if (ready_.empty() && due() == nullptr) {
       TimeNs retry_at = lost_.front()->retry_at;
       for (const auto& stream : lost_) retry_at = std::min(retry_at, stream->retry_at);
-      work_.wait_until(lock, stop, TimePoint(retry_at), [&] { return stepping_ || !ready_.empty(); });
+      work_.wait_until(lock, stop, TimePoint(retry_at),
+                       [&] { return stepping_ || !ready_.empty(); });
       continue;
     }
     if (const auto stream = due()) {

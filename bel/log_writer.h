@@ -1,9 +1,9 @@
 // LogWriter: group commit for all logs of one Storage.
 //
-// Callers queue batches; whoever finds the storage idle commits a group for everybody: up to 1,024 events or 1 MiB
-// of all graphs in one transaction, no artificial delay. A thread of its own takes over under load, and recovers
-// streams whose last append has an unknown outcome: it takes a new epoch, compares heads, and either reports
-// success or sends the same bytes again. Never a guess.
+// Callers queue batches; whoever finds the storage idle commits a group for everybody: up to 1,024
+// events or 1 MiB of all graphs in one transaction, no artificial delay. A thread of its own takes
+// over under load, and recovers streams whose last append has an unknown outcome: it takes a new
+// epoch, compares heads, and either reports success or sends the same bytes again. Never a guess.
 //
 // Thread-safe. Outlives the EventLogs that use it; the Storage outlives it.
 #pragma once
@@ -56,14 +56,15 @@ struct LogStream {
   int64_t durable_head = 0;
   std::deque<std::shared_ptr<PendingBatch>> queue;  // in idx order; the front may be in flight
   int64_t queued_events = 0;
-  bool scheduled = false;           // stands in the writer's list
-  std::optional<Error> lost;        // outcome of an append unknown: recover before the next
-  TimeNs lost_since = 0;            // monotonic
-  TimeNs retry_at = 0;              // monotonic
+  bool scheduled = false;     // stands in the writer's list
+  std::optional<Error> lost;  // outcome of an append unknown: recover before the next
+  TimeNs lost_since = 0;      // monotonic
+  TimeNs retry_at = 0;        // monotonic
   DurationNs backoff = 0;
-  std::optional<Error> terminal;    // kFenced or kCorrupt: nothing more is written
+  std::optional<Error> terminal;  // kFenced or kCorrupt: nothing more is written
 
-  // Called in idx order, without the writer's lock, once a batch is durable and before its Append returns.
+  // Called in idx order, without the writer's lock, once a batch is durable and before its Append
+  // returns.
   std::function<void(const PendingBatch&)> apply;
   std::function<void(const Error&)> on_terminal;
   std::function<void(const AppendSample&)> on_append;
@@ -77,7 +78,8 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // Waits (until `timeout` is over) for a stream that is not lost. kUnavailable: still lost, nothing was queued.
+  // Waits (until `timeout` is over) for a stream that is not lost. kUnavailable: still lost,
+  // nothing was queued.
   Status AwaitWritable(const std::shared_ptr<LogStream>& stream, DurationNs timeout);
   // Queues the next batch of the stream; its first idx follows the last queued one.
   Status Enqueue(const std::shared_ptr<LogStream>& stream, std::shared_ptr<PendingBatch> batch);
@@ -101,8 +103,8 @@ class LogWriter {
     Batches batches;
   };
 
-  // These need the lock; those that take it unlock while they talk to the storage or call back. One step at a
-  // time: stepping_ is false before, true meanwhile.
+  // These need the lock; those that take it unlock while they talk to the storage or call back. One
+  // step at a time: stepping_ is false before, true meanwhile.
   void CommitGroup(Lock& lock);
   void Recover(Lock& lock, const std::shared_ptr<LogStream>& stream);
   void EndStep();
@@ -124,9 +126,9 @@ class LogWriter {
   Storage* const storage_;
   const Mode mode_;
   mutable std::mutex mutex_;
-  std::condition_variable_any work_;      // for the thread
-  std::condition_variable stepped_;       // a step ended
-  bool stepping_ = false;                 // somebody talks to the storage
+  std::condition_variable_any work_;              // for the thread
+  std::condition_variable stepped_;               // a step ended
+  bool stepping_ = false;                         // somebody talks to the storage
   std::deque<std::shared_ptr<LogStream>> ready_;  // streams with something to send
   std::vector<std::shared_ptr<LogStream>> lost_;
   std::jthread thread_;  // last: stops first

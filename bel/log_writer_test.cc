@@ -25,7 +25,8 @@ class FaultyStorage final : public Storage {
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
     const int append = ++appends;
     Fault fault = next_fault.exchange(kNone);
-    if (fault_every != 0 && append % fault_every == 0) fault = append % 2 == 0 ? kReplyLost : kNotDone;
+    if (fault_every != 0 && append % fault_every == 0)
+      fault = append % 2 == 0 ? kReplyLost : kNotDone;
     if (down || fault == kNotDone) return std::vector<Result<int64_t>>(batches.size(), Down());
     auto results = memory.AppendAll(batches);
     if (fault == kReplyLost) return std::vector<Result<int64_t>>(batches.size(), Down());
@@ -98,7 +99,8 @@ TEST_P(StorageFaults, WhileTheStorageIsAwayAppendsFailReadsGoOnAndNothingIsDoubl
   const auto failed = log->Append({WantCreated("w2")});
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().code, Errc::kUnavailable);
-  EXPECT_NE(failed.error().message.find("the storage is away"), std::string::npos) << failed.error().message;
+  EXPECT_NE(failed.error().message.find("the storage is away"), std::string::npos)
+      << failed.error().message;
   EXPECT_EQ(log->Append({WantCreated("w3")}).error().code, Errc::kUnavailable);
   EXPECT_FALSE(log->health().writable);
   EXPECT_GT(log->health().unwritable_since, 0);
@@ -107,7 +109,8 @@ TEST_P(StorageFaults, WhileTheStorageIsAwayAppendsFailReadsGoOnAndNothingIsDoubl
   storage_.down = false;
   // w2 was accepted before the loss was known: the retry finds it, w3 was refused cleanly.
   Result<std::vector<int64_t>> again = Error{};
-  for (int attempt = 0; attempt < 400 && !again.ok(); ++attempt) again = log->Append({WantCreated("w2")});
+  for (int attempt = 0; attempt < 400 && !again.ok(); ++attempt)
+    again = log->Append({WantCreated("w2")});
   EXPECT_EQ(again.value(), (std::vector<int64_t>{2}));
   EXPECT_EQ(log->Append({WantCreated("w3")}).value(), (std::vector<int64_t>{3}));
   EXPECT_TRUE(log->health().writable);
@@ -166,7 +169,8 @@ TEST_P(StorageFaults, RandomFaultsUnderManyCallersLoseAndDoubleNothing) {
         for (int i = 0; i < kAppends; ++i) {
           const std::string want = std::to_string(caller) + "-" + std::to_string(i);
           Result<std::vector<int64_t>> idx = Error{};
-          for (int attempt = 0; attempt < 50 && !idx.ok(); ++attempt) idx = log->Append({WantCreated(want)});
+          for (int attempt = 0; attempt < 50 && !idx.ok(); ++attempt)
+            idx = log->Append({WantCreated(want)});
           ASSERT_TRUE(idx.ok()) << idx.error().message;
           ++acknowledged;
         }
@@ -191,7 +195,8 @@ TEST_P(StorageFaults, AFloodIsRefusedRatherThanPiledUp) {
   int refused_cleanly = 0;
   for (int i = 0; i < 20; ++i) {
     std::vector<v1::BuildEvent> events;
-    for (int n = 0; n < 100; ++n) events.push_back(WantCreated(std::to_string(i) + "-" + std::to_string(n)));
+    for (int n = 0; n < 100; ++n)
+      events.push_back(WantCreated(std::to_string(i) + "-" + std::to_string(n)));
     const auto result = log->Append(events);
     ASSERT_EQ(result.error().code, Errc::kUnavailable);
     if (result.error().message.find("nothing was recorded") != std::string::npos) ++refused_cleanly;

@@ -1,5 +1,5 @@
-// The reference implementation of Storage: everything in this process, nothing survives it. For tests, the
-// simulator, and beneath the stdout backend.
+// The reference implementation of Storage: everything in this process, nothing survives it. For
+// tests, the simulator, and beneath the stdout backend.
 #pragma once
 
 #include <functional>

@@ -25,7 +25,8 @@ Result<std::unique_ptr<Storage>> OpenSqlite(const std::string& uri, const Storag
   }
   if (path.ends_with('/')) return BadUri(uri, "names a folder; name a file in it");
   if (path.find_first_of("?#%") != std::string::npos) {
-    return BadUri(uri, "sqlite takes no parameters and no percent-encoding; the path is used as it is");
+    return BadUri(uri,
+                  "sqlite takes no parameters and no percent-encoding; the path is used as it is");
   }
   return std::unique_ptr<Storage>(std::make_unique<SqliteStorage>(path, options.timeouts));
 }

@@ -5,7 +5,8 @@
 //   stdout      every event as a JSON line on standard output; nothing survives a restart
 //   memory      for tests and the simulator
 //
-// kInvalidArgument says what is wrong with the URI, without its password. Nothing is contacted before Initialize.
+// kInvalidArgument says what is wrong with the URI, without its password. Nothing is contacted
+// before Initialize.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,8 @@ namespace databuild {
 
 struct StorageOptions {
   StorageTimeouts timeouts;
-  // Accept a Postgres that acknowledges commits before they are durable. Loses acknowledged events in a crash.
+  // Accept a Postgres that acknowledges commits before they are durable. Loses acknowledged events
+  // in a crash.
   bool allow_unsafe_commit = false;
 };
 

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "bel/event_log_testing.h"
 #include "bel/base/log.h"
+#include "bel/event_log_testing.h"
 #include "bel/sqlite_connection.h"
 #include "bel/sqlite_storage.h"
 #include "bel/stdout_storage.h"
@@ -29,10 +29,11 @@ TEST(OpenStorage, KnowsItsBackendsByUri) {
 }
 
 TEST(OpenStorage, RefusesBadUrisSaysWhyAndNeverRepeatsAPassword) {
-  for (const char* bad : {"", "mysql://db/x", "sqlite://relative.db", "sqlite:///", "sqlite:///folder/",
-                          "sqlite:///a?mode=ro", "Memory", "memory:", "/var/lib/bel.db",
-                          "postgres://bob:s3cret@db:port/bel", "postgres://bob:s3cret@db/bel?sslmod=require",
-                          "postgres://bob:s3cret@[db/bel", "postgres://bob:s3cr%zzet@db/bel"}) {
+  for (const char* bad :
+       {"", "mysql://db/x", "sqlite://relative.db", "sqlite:///", "sqlite:///folder/",
+        "sqlite:///a?mode=ro", "Memory", "memory:", "/var/lib/bel.db",
+        "postgres://bob:s3cret@db:port/bel", "postgres://bob:s3cret@db/bel?sslmod=require",
+        "postgres://bob:s3cret@[db/bel", "postgres://bob:s3cr%zzet@db/bel"}) {
     const auto opened = OpenStorage(bad);
     ASSERT_FALSE(opened.ok()) << bad;
     EXPECT_EQ(opened.error().code, Errc::kInvalidArgument) << bad;
@@ -66,7 +67,8 @@ class SqliteFile : public testing::Test {
   }
   void AppendTo(SqliteStorage& storage, int64_t count) {
     const Acquired log = storage.Acquire({"sales", "a", "cluster-1"}).value();
-    ASSERT_TRUE(storage.Append("sales", log.epoch, log.head, TestEvents(log.head + 1, count, "x")).ok());
+    ASSERT_TRUE(
+        storage.Append("sales", log.epoch, log.head, TestEvents(log.head + 1, count, "x")).ok());
   }
 
   TempFolder folder_;
@@ -79,9 +81,10 @@ TEST_F(SqliteFile, ASecondProcessIsKeptOutAndToldWhy) {
   if (child == 0) {
     SqliteStorage second(path_, StorageTimeouts{});
     const Status opened = second.Initialize();
-    const bool good = !opened.ok() && opened.error().code == Errc::kUnavailable &&
-                      opened.error().message.find("in use by another process (pid ") != std::string::npos &&
-                      opened.error().message.find("postgres://") != std::string::npos;
+    const bool good =
+        !opened.ok() && opened.error().code == Errc::kUnavailable &&
+        opened.error().message.find("in use by another process (pid ") != std::string::npos &&
+        opened.error().message.find("postgres://") != std::string::npos;
     _exit(good ? 0 : 1);
   }
   int status = 0;
@@ -106,8 +109,10 @@ TEST_F(SqliteFile, DamagedBytesAndMissingRowsAreFoundOnRead) {
   const auto storage = Open();
   AppendTo(*storage, 5);
   const auto connection = Connect();
-  ASSERT_TRUE(connection->Run("DROP TRIGGER bel_events_no_update; DROP TRIGGER bel_events_no_delete;"
-                              "UPDATE bel_events SET payload = x'00' WHERE idx = 3").ok());
+  ASSERT_TRUE(connection
+                  ->Run("DROP TRIGGER bel_events_no_update; DROP TRIGGER bel_events_no_delete;"
+                        "UPDATE bel_events SET payload = x'00' WHERE idx = 3")
+                  .ok());
   const auto damaged = storage->List("sales", {});
   ASSERT_FALSE(damaged.ok());
   EXPECT_EQ(damaged.error().code, Errc::kCorrupt);

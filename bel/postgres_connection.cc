@@ -29,7 +29,8 @@ Errc CodeOf(std::string_view sqlstate) {
   const std::string_view kind = sqlstate.substr(0, 2);
   if (sqlstate == "42501") return Errc::kPermissionDenied;
   if (sqlstate == "XX001" || sqlstate == "XX002") return Errc::kCorrupt;
-  // Connection, resources, operator intervention, rollback, lock timeout, read-only server, system error.
+  // Connection, resources, operator intervention, rollback, lock timeout, read-only server, system
+  // error.
   for (const std::string_view retry : {"08", "53", "57", "40", "55", "25", "58"}) {
     if (kind == retry) return Errc::kUnavailable;
   }
@@ -74,7 +75,7 @@ PostgresParams& PostgresParams::BeginArray(uint32_t element_type, size_t count, 
   Append32(0);  // no nulls
   Append32(element_type);
   Append32(static_cast<uint32_t>(count));
-  Append32(1);  // lower bound
+  Append32(1);          // lower bound
   types_.push_back(0);  // the statement's cast says
   return *this;
 }
@@ -131,11 +132,11 @@ Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::
   const std::string connect = Seconds(connect_timeout);
   const std::string silence = std::to_string(call_timeout / kMillisecond);
   // What stands before dbname is a default that the URI may override.
-  const char* keys[] = {"connect_timeout",    "tcp_user_timeout", "keepalives_idle",
-                        "keepalives_interval", "keepalives_count", "application_name",
-                        "dbname",              nullptr};
-  const char* values[] = {connect.c_str(), silence.c_str(), "10",    "5",
-                          "3",             "databuild",     uri.c_str(), nullptr};
+  const char* keys[] = {
+      "connect_timeout",  "tcp_user_timeout", "keepalives_idle", "keepalives_interval",
+      "keepalives_count", "application_name", "dbname",          nullptr};
+  const char* values[] = {connect.c_str(), silence.c_str(), "10",   "5", "3",
+                          "databuild",     uri.c_str(),     nullptr};
   pg_conn* raw = PQconnectdbParams(keys, values, 1);
   std::unique_ptr<PostgresConnection> connection(new PostgresConnection(raw, call_timeout));
   if (PQstatus(raw) != CONNECTION_OK) {
@@ -144,7 +145,8 @@ Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::
                      "; check the URI of --bel and that the server runs"};
   }
   PQsetnonblocking(raw, 1);
-  PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);  // else libpq prints them
+  PQsetNoticeProcessor(
+      raw, [](void*, const char*) {}, nullptr);  // else libpq prints them
   return connection;
 }
 
@@ -159,7 +161,8 @@ bool PostgresConnection::usable() const {
 }
 
 std::string PostgresConnection::Scrub(std::string text) const {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   while (!text.empty() && text.back() == ' ') text.pop_back();
   const char* password = connection_ == nullptr ? nullptr : PQpass(connection_);
   if (password == nullptr || std::strlen(password) < 3) return text;
@@ -283,7 +286,8 @@ Result<std::vector<PostgresRows>> PostgresConnection::CollectTogether(size_t cou
       if (result == nullptr) break;
       PostgresRows one(result);
       if (!IsGood(result)) {
-        if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED && failed.ok()) failed = FromResult(result);
+        if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED && failed.ok())
+          failed = FromResult(result);
       } else if (i > 0 && i <= count) {
         rows.push_back(std::move(one));
       }

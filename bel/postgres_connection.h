@@ -1,8 +1,8 @@
-// One connection to Postgres over libpq, in non-blocking mode: every call has a deadline, also when the server
-// stays silent. Not thread-safe: the owner holds a lock.
+// One connection to Postgres over libpq, in non-blocking mode: every call has a deadline, also when
+// the server stays silent. Not thread-safe: the owner holds a lock.
 //
-// After kUnavailable the connection is useless (`usable()` is false) and the outcome of the statement unknown.
-// Messages carry the server's text and SQLSTATE, never the password.
+// After kUnavailable the connection is useless (`usable()` is false) and the outcome of the
+// statement unknown. Messages carry the server's text and SQLSTATE, never the password.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ namespace databuild {
 // Parameters of one statement, all binary. Arrays are given element by element.
 class PostgresParams {
  public:
-  PostgresParams& Int(int64_t value);         // bigint
-  PostgresParams& Int4(int32_t value);        // integer
+  PostgresParams& Int(int64_t value);   // bigint
+  PostgresParams& Int4(int32_t value);  // integer
   PostgresParams& Text(std::string_view text);
   // One array of `count` elements follows by Element*().
   PostgresParams& BeginArray(uint32_t element_type, size_t count, size_t bytes_hint);
@@ -88,8 +88,8 @@ class PostgresConnection {
   Result<PostgresRows> Execute(const PostgresStatement& statement);
   // Text that may hold several statements, no parameters, no rows.
   Status Run(const char* sql);
-  // BEGIN, the statements, COMMIT in one round trip. An error is that of the first that failed; nothing is
-  // committed then.
+  // BEGIN, the statements, COMMIT in one round trip. An error is that of the first that failed;
+  // nothing is committed then.
   Result<std::vector<PostgresRows>> ExecuteTogether(std::span<const PostgresStatement> statements);
 
   // False after a failure, or when the server has hung up meanwhile.

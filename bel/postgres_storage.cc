@@ -52,43 +52,45 @@ Result<GraphHead> HeadOf(PostgresConnection& connection, const std::string& grap
   return ReadHead(rows, 0);
 }
 
-template <typename AddElement>
-void AddArray(const AppendBatch& batch, PostgresParams& params, uint32_t type, size_t bytes,
-              AddElement add) {
-  params.BeginArray(type, static_cast<size_t>(CountEvents(batch)), bytes);
+template <typename Visit>
+void ForEachEvent(const AppendBatch& batch, Visit visit) {
   for (const auto& piece : batch.events) {
-    for (const StoredEvent& event : piece) add(event);
+    for (const StoredEvent& event : piece) visit(event);
   }
 }
 
 PostgresStatement AppendStatement(const AppendBatch& batch) {
   PostgresStatement statement{sql::kPostgresAppend, {}};
   PostgresParams& params = statement.params;
-  const auto count = static_cast<size_t>(CountEvents(batch));
+  const int64_t count = CountEvents(batch);
+  const auto n = static_cast<size_t>(count);
   size_t payload_bytes = 0;
-  for (const auto& piece : batch.events) {
-    for (const StoredEvent& event : piece) payload_bytes += event.payload.size();
-  }
+  ForEachEvent(batch, [&](const StoredEvent& event) { payload_bytes += event.payload.size(); });
   params.Text(batch.graph).Int(batch.epoch).Int(batch.expected_head);
-  params.Int(static_cast<int64_t>(count)).Int(NewestTs(batch));
-  AddArray(batch, params, pg_type::kInt8, count * 8,
-           [&](const StoredEvent& event) { params.ElementInt8(event.idx); });
-  AddArray(batch, params, pg_type::kInt8, count * 8,
-           [&](const StoredEvent& event) { params.ElementInt8(event.ts); });
-  AddArray(batch, params, pg_type::kInt2, count * 2, [&](const StoredEvent& event) {
+  params.Int(count).Int(NewestTs(batch));
+  params.BeginArray(pg_type::kInt8, n, n * 8);
+  ForEachEvent(batch, [&](const StoredEvent& event) { params.ElementInt8(event.idx); });
+  params.BeginArray(pg_type::kInt8, n, n * 8);
+  ForEachEvent(batch, [&](const StoredEvent& event) { params.ElementInt8(event.ts); });
+  params.BeginArray(pg_type::kInt2, n, n * 2);
+  ForEachEvent(batch, [&](const StoredEvent& event) {
     params.ElementInt2(static_cast<int16_t>(event.schema_version));
   });
-  AddArray(batch, params, pg_type::kInt2, count * 2, [&](const StoredEvent& event) {
+  params.BeginArray(pg_type::kInt2, n, n * 2);
+  ForEachEvent(batch, [&](const StoredEvent& event) {
     params.ElementInt2(static_cast<int16_t>(event.type));
   });
-  AddArray(batch, params, pg_type::kUuid, count * 16, [&](const StoredEvent& event) {
-    params.ElementBytes(View(*ParseUuid(event.event_id)));
+  params.BeginArray(pg_type::kUuid, n, n * 16);
+  ForEachEvent(batch, [&](const StoredEvent& event) {
+    const UuidBytes id = *ParseUuid(event.event_id);
+    params.ElementBytes(View(id));
   });
-  AddArray(batch, params, pg_type::kInt4, count * 4, [&](const StoredEvent& event) {
+  params.BeginArray(pg_type::kInt4, n, n * 4);
+  ForEachEvent(batch, [&](const StoredEvent& event) {
     params.ElementInt4(static_cast<int32_t>(event.crc32c));
   });
-  AddArray(batch, params, pg_type::kBytea, payload_bytes,
-           [&](const StoredEvent& event) { params.ElementBytes(event.payload); });
+  params.BeginArray(pg_type::kBytea, n, payload_bytes);
+  ForEachEvent(batch, [&](const StoredEvent& event) { params.ElementBytes(event.payload); });
   return statement;
 }
 
@@ -144,7 +146,8 @@ Status CheckPostgresUri(const std::string& uri) {
     const bool good_port = HasGoodPort(options);
     PQconninfoFree(options);
     if (good_port) return {};
-    return Error{Errc::kInvalidArgument, "not a connection URI of Postgres: the port must be 1 to 65535"};
+    return Error{Errc::kInvalidArgument,
+                 "not a connection URI of Postgres: the port must be 1 to 65535"};
   }
   // libpq quotes what it did not understand, which may hold the password: keep the text before it.
   std::string reason = error == nullptr ? "out of memory" : error;
@@ -185,8 +188,7 @@ Result<PostgresConnection*> PostgresStorage::Writer() {
 Status PostgresStorage::Migrate(PostgresConnection& connection) const {
   size_t version = 0;
   {
-    ASSIGN_OR_RETURN(const PostgresRows exists,
-                     connection.Execute({sql::kPostgresHasSchema, {}}));
+    ASSIGN_OR_RETURN(const PostgresRows exists, connection.Execute({sql::kPostgresHasSchema, {}}));
     if (exists.Int(0, 0) != 0) {
       ASSIGN_OR_RETURN(const PostgresRows newest,
                        connection.Execute({sql::kPostgresSchemaVersion, {}}));
@@ -194,10 +196,10 @@ Status PostgresStorage::Migrate(PostgresConnection& connection) const {
     }
   }
   if (version > sql::kPostgresMigrations.size()) {
-    return Error{Errc::kUnsupported,
-                 "the database has schema " + std::to_string(version) +
-                     ", this release knows up to " +
-                     std::to_string(sql::kPostgresMigrations.size()) + "; use a newer release"};
+    return Error{Errc::kUnsupported, "the database has schema " + std::to_string(version) +
+                                         ", this release knows up to " +
+                                         std::to_string(sql::kPostgresMigrations.size()) +
+                                         "; use a newer release"};
   }
   for (; version < sql::kPostgresMigrations.size(); ++version) {
     LogInfo("migrating the build event log", {{"to", version + 1}});

@@ -1,8 +1,9 @@
 // Storage in Postgres: the production backend. One connection for the writer, a few for readers.
 //
-// An append is one statement: the head row moves only if epoch and head are the expected ones, and the events go
-// in with it. The server's clock, sequences and isolation level play no part in order or density.
-// Refuses a server that acknowledges commits before they are durable (synchronous_commit=off, fsync=off).
+// An append is one statement: the head row moves only if epoch and head are the expected ones, and
+// the events go in with it. The server's clock, sequences and isolation level play no part in order
+// or density. Refuses a server that acknowledges commits before they are durable
+// (synchronous_commit=off, fsync=off).
 #pragma once
 
 #include <memory>

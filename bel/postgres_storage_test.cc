@@ -1,5 +1,6 @@
-// What only the Postgres backend promises, against a server of the test's own: append-only tables, unsafe servers
-// refused, and nothing lost or doubled when backends, the server or the connection die.
+// What only the Postgres backend promises, against a server of the test's own: append-only tables,
+// unsafe servers refused, and nothing lost or doubled when backends, the server or the connection
+// die.
 #include "bel/postgres_storage.h"
 
 #include <atomic>
@@ -46,8 +47,10 @@ class PostgresTest : public testing::Test {
   }
   // Ends every other session on the database, as an administrator or a failover would.
   void KillBackends() {
-    ASSERT_TRUE(admin_->Run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                            "WHERE datname = current_database() AND pid <> pg_backend_pid()").ok());
+    ASSERT_TRUE(admin_
+                    ->Run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                          "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+                    .ok());
   }
   LogOptions Options(Storage* storage, LogWriter* writer) {
     LogOptions options;
@@ -70,12 +73,14 @@ TEST_F(PostgresTest, EventsCanNeitherBeChangedNorRemovedNotEvenByTheOwner) {
   const auto storage = Open();
   const Acquired log = storage->Acquire({"sales", "a", "cluster-1"}).value();
   ASSERT_TRUE(storage->Append("sales", log.epoch, 0, TestEvents(1, 3, "x")).ok());
-  for (const char* sql : {"UPDATE bel_events SET ts = 0", "UPDATE bel_events SET idx = idx + 1 WHERE idx = 3",
-                          "DELETE FROM bel_events", "DELETE FROM bel_events WHERE idx = 3",
-                          "TRUNCATE bel_events", "DELETE FROM bel_head", "TRUNCATE bel_head"}) {
+  for (const char* sql :
+       {"UPDATE bel_events SET ts = 0", "UPDATE bel_events SET idx = idx + 1 WHERE idx = 3",
+        "DELETE FROM bel_events", "DELETE FROM bel_events WHERE idx = 3", "TRUNCATE bel_events",
+        "DELETE FROM bel_head", "TRUNCATE bel_head"}) {
     const Status changed = admin_->Run(sql);
     ASSERT_FALSE(changed.ok()) << sql;
-    EXPECT_NE(changed.error().message.find("append-only"), std::string::npos) << changed.error().message;
+    EXPECT_NE(changed.error().message.find("append-only"), std::string::npos)
+        << changed.error().message;
   }
   EXPECT_EQ(storage->List("sales", {})->events.size(), 3u);
 }
@@ -84,7 +89,8 @@ TEST_F(PostgresTest, OtherRolesMayNotTouchTheTables) {
   const auto storage = Open();
   ASSERT_TRUE(admin_->Run("DROP ROLE IF EXISTS stranger; CREATE ROLE stranger").ok());
   ASSERT_TRUE(admin_->Run("SET ROLE stranger").ok());
-  for (const char* table : {"bel_head", "bel_events", "bel_segments", "bel_logs", "bel_migrations"}) {
+  for (const char* table :
+       {"bel_head", "bel_events", "bel_segments", "bel_logs", "bel_migrations"}) {
     const Status read = admin_->Run(("SELECT 1 FROM " + std::string(table)).c_str());
     ASSERT_FALSE(read.ok()) << table;
     EXPECT_EQ(read.error().code, Errc::kPermissionDenied);
@@ -108,8 +114,10 @@ TEST_F(PostgresTest, InitializeIsSafeWhenManyProcessesStartAtOnce) {
 }
 
 TEST_F(PostgresTest, AServerThatAcknowledgesBeforeItIsDurableIsRefusedUnlessAllowed) {
-  ASSERT_TRUE(admin_->Run("DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-                          "' SET synchronous_commit = off'; END $$").ok());
+  ASSERT_TRUE(admin_
+                  ->Run("DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
+                        "' SET synchronous_commit = off'; END $$")
+                  .ok());
   const Status refused = NewStorage()->Initialize();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Errc::kUnsupported);
@@ -157,13 +165,18 @@ TEST_F(PostgresTest, AKilledBackendMakesAnAppendUnavailableAndTheNextOneWorks) {
   ASSERT_TRUE(admin_->Run("BEGIN").ok());
   ASSERT_TRUE(admin_->Run("SELECT 1 FROM bel_head FOR UPDATE").ok());
   Result<int64_t> outcome = int64_t{0};
-  std::jthread appender([&] { outcome = storage->Append("sales", log.epoch, 0, TestEvents(1, 2, "x")); });
+  std::jthread appender(
+      [&] { outcome = storage->Append("sales", log.epoch, 0, TestEvents(1, 2, "x")); });
   const auto other = Connect();
   const PostgresStatement waiting{
-      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", {}};
+      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+      "wait_event_type = 'Lock'",
+      {}};
   while (other->Execute(waiting)->Int(0, 0) == 0) std::this_thread::yield();
-  ASSERT_TRUE(other->Run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                         "WHERE datname = current_database() AND wait_event_type = 'Lock'").ok());
+  ASSERT_TRUE(other
+                  ->Run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND wait_event_type = 'Lock'")
+                  .ok());
   appender.join();
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().code, Errc::kUnavailable) << outcome.error().message;
@@ -180,7 +193,8 @@ TEST_F(PostgresTest, AServerThatFallsSilentIsGivenUpAtTheDeadline) {
   server_->Thaw();
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().code, Errc::kUnavailable) << outcome.error().message;
-  EXPECT_NE(outcome.error().message.find("no answer in 300ms"), std::string::npos) << outcome.error().message;
+  EXPECT_NE(outcome.error().message.find("no answer in 300ms"), std::string::npos)
+      << outcome.error().message;
   // The frozen backend may still commit: a new epoch waits for it or fences it.
   Result<Acquired> renewed = Error{};
   for (int attempt = 0; attempt < 20 && !renewed.ok(); ++attempt) {
@@ -193,7 +207,8 @@ TEST_F(PostgresTest, AServerThatFallsSilentIsGivenUpAtTheDeadline) {
   EXPECT_EQ(storage->List("sales", {})->events.size(), static_cast<size_t>(head) + 1);
 }
 
-// Callers append while backends die under them; in the end the log holds each acknowledged event once.
+// Callers append while backends die under them; in the end the log holds each acknowledged event
+// once.
 struct Workload {
   EventLog* log = nullptr;
   std::atomic<int> acknowledged = 0;
@@ -231,7 +246,8 @@ TEST_F(PostgresTest, BackendsKilledUnderManyCallersLoseAndDoubleNothing) {
   Workload workload{log.get()};
   {
     std::vector<std::jthread> callers;
-    for (int caller = 0; caller < 4; ++caller) callers.emplace_back([&, caller] { workload.Run(caller, 150); });
+    for (int caller = 0; caller < 4; ++caller)
+      callers.emplace_back([&, caller] { workload.Run(caller, 150); });
     for (int kill = 0; kill < 15; ++kill) {
       const int seen = workload.acknowledged;
       while (workload.acknowledged < std::min(seen + 40, 1'200)) std::this_thread::yield();
@@ -251,7 +267,8 @@ TEST_F(PostgresTest, AKilledServerLosesNothingAcknowledgedAndWorkGoesOnWhenItIsB
   Workload workload{log.get()};
   {
     std::vector<std::jthread> callers;
-    for (int caller = 0; caller < 3; ++caller) callers.emplace_back([&, caller] { workload.Run(caller, 100); });
+    for (int caller = 0; caller < 3; ++caller)
+      callers.emplace_back([&, caller] { workload.Run(caller, 100); });
     for (int kill = 0; kill < 3; ++kill) {
       const int seen = workload.acknowledged;
       while (workload.acknowledged < std::min(seen + 60, 600)) std::this_thread::yield();

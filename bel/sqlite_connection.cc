@@ -16,25 +16,35 @@ Errc CodeOf(int sqlite_code) {
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_NOMEM:
-    case SQLITE_INTERRUPT: return Errc::kUnavailable;
+    case SQLITE_INTERRUPT:
+      return Errc::kUnavailable;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Errc::kCorrupt;
-    case SQLITE_CONSTRAINT: return Errc::kInternal;
+    case SQLITE_NOTADB:
+      return Errc::kCorrupt;
+    case SQLITE_CONSTRAINT:
+      return Errc::kInternal;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_AUTH: return Errc::kPermissionDenied;
-    default: return Errc::kInternal;
+    case SQLITE_AUTH:
+      return Errc::kPermissionDenied;
+    default:
+      return Errc::kInternal;
   }
 }
 
 const char* AdviceFor(int sqlite_code) {
   switch (sqlite_code & 0xff) {
-    case SQLITE_FULL: return "; the disk is full, make room";
-    case SQLITE_CANTOPEN: return "; check that the folder exists and is writable";
+    case SQLITE_FULL:
+      return "; the disk is full, make room";
+    case SQLITE_CANTOPEN:
+      return "; check that the folder exists and is writable";
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return "; restore the file from a backup";
-    case SQLITE_READONLY: return "; make file and folder writable";
-    default: return "";
+    case SQLITE_NOTADB:
+      return "; restore the file from a backup";
+    case SQLITE_READONLY:
+      return "; make file and folder writable";
+    default:
+      return "";
   }
 }
 
@@ -95,8 +105,8 @@ SqliteConnection::~SqliteConnection() {
 Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, Mode mode,
                                                                  DurationNs busy_timeout) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  flags |= mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY
-                                   : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  flags |=
+      mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* database = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &database, flags, nullptr);
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(database, path));
@@ -106,8 +116,9 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
     RETURN_IF_ERROR(connection->Run("PRAGMA journal_mode = WAL"));
   }
   // Checkpoints run on a connection of their own, off the append path.
-  RETURN_IF_ERROR(connection->Run("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                                  "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
+  RETURN_IF_ERROR(
+      connection->Run("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+                      "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
   return connection;
 }
 

@@ -1,7 +1,8 @@
 // One SQLite connection and its prepared statements. Not thread-safe: the owner holds a lock.
 //
-// A lock held by another connection is waited for up to the busy timeout, then kUnavailable. A full disk is
-// kUnavailable too; a damaged file is kCorrupt. Messages name the file and the statement's purpose.
+// A lock held by another connection is waited for up to the busy timeout, then kUnavailable. A full
+// disk is kUnavailable too; a damaged file is kCorrupt. Messages name the file and the statement's
+// purpose.
 #pragma once
 
 #include <cstdint>

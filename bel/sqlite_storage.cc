@@ -42,7 +42,8 @@ Result<StoredEvent> ReadEvent(const SqliteStatement& row) {
   event.type = static_cast<int32_t>(row.Int(4));
   UuidBytes id;
   if (row.Bytes(5).size() != id.size()) {
-    return Error{Errc::kCorrupt, "idx " + std::to_string(event.idx) + " has no event_id of 16 bytes"};
+    return Error{Errc::kCorrupt,
+                 "idx " + std::to_string(event.idx) + " has no event_id of 16 bytes"};
   }
   std::memcpy(id.data(), row.Bytes(5).data(), id.size());
   event.event_id = FormatUuid(id);
@@ -73,7 +74,8 @@ class SqliteStorage::Transaction {
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction() {
     if (connection_ == nullptr) return;
-    const Status ignored = connection_->Run("ROLLBACK");  // fails only when nothing is open any more
+    const Status ignored =
+        connection_->Run("ROLLBACK");  // fails only when nothing is open any more
     static_cast<void>(ignored);
   }
   Status Commit() {
@@ -150,10 +152,10 @@ Status SqliteStorage::Migrate() {
     version = static_cast<size_t>(row.Int(0));
   }
   if (version > sql::kSqliteMigrations.size()) {
-    return Error{Errc::kUnsupported,
-                 "SQLite file " + path_ + " has schema " + std::to_string(version) +
-                     ", this release knows up to " + std::to_string(sql::kSqliteMigrations.size()) +
-                     "; use a newer release"};
+    return Error{Errc::kUnsupported, "SQLite file " + path_ + " has schema " +
+                                         std::to_string(version) + ", this release knows up to " +
+                                         std::to_string(sql::kSqliteMigrations.size()) +
+                                         "; use a newer release"};
   }
   for (; version < sql::kSqliteMigrations.size(); ++version) {
     RETURN_IF_ERROR(writer_->Run(sql::kSqliteMigrations[version]));
@@ -193,9 +195,9 @@ Result<Acquired> SqliteStorage::Acquire(const AcquireRequest& request) {
   Acquired acquired;
   {
     const std::string log_id = RandomUuid();
-    ASSIGN_OR_RETURN(SqliteStatement statement,
-                     writer_->Prepare(request.only_if_holder ? sql::kSqliteReacquire
-                                                             : sql::kSqliteAcquire));
+    ASSIGN_OR_RETURN(
+        SqliteStatement statement,
+        writer_->Prepare(request.only_if_holder ? sql::kSqliteReacquire : sql::kSqliteAcquire));
     statement.Bind(1, request.graph).Bind(2, request.cluster_uid).Bind(3, request.holder);
     if (!request.only_if_holder) statement.Bind(4, log_id).Bind(5, int64_t{kSchemaVersion});
     ASSIGN_OR_RETURN(const bool found, statement.Step());
@@ -251,13 +253,12 @@ Result<std::vector<Result<int64_t>>> SqliteStorage::TryAppendAll(
   {
     std::lock_guard lock(writer_mutex_);
     RETURN_IF_ERROR(RequireOpen());
-    ASSIGN_OR_RETURN(Transaction transaction,
-                     Transaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
     for (const AppendBatch& batch : batches) {
       Result<int64_t> one = AppendOne(batch);
-      const bool refused = !one.ok() && (one.error().code == Errc::kConflict ||
-                                         one.error().code == Errc::kFenced ||
-                                         one.error().code == Errc::kNotFound);
+      const bool refused =
+          !one.ok() && (one.error().code == Errc::kConflict || one.error().code == Errc::kFenced ||
+                        one.error().code == Errc::kNotFound);
       if (!one.ok() && !refused) return one.error();
       results.push_back(std::move(one));
     }

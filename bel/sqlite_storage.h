@@ -1,8 +1,8 @@
 // Storage in one SQLite file (and `<path>.logs` for job logs): the default of a single replica.
 //
-// WAL with synchronous=FULL: an acknowledged append survives a power cut. A lock on `<path>.lock` keeps a second
-// process out. Writer, readers and checkpointer are connections of their own; checkpoints never run inside an
-// append. Not for network file systems.
+// WAL with synchronous=FULL: an acknowledged append survives a power cut. A lock on `<path>.lock`
+// keeps a second process out. Writer, readers and checkpointer are connections of their own;
+// checkpoints never run inside an append. Not for network file systems.
 #pragma once
 
 #include <condition_variable>

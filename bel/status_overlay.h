@@ -1,5 +1,5 @@
-// What events that are not folded yet make of their entities, laid over another StatusView. Two of them stack: the
-// events of one batch over the batches in flight over the fold. Not thread-safe.
+// What events that are not folded yet make of their entities, laid over another StatusView. Two of
+// them stack: the events of one batch over the batches in flight over the fold. Not thread-safe.
 #pragma once
 
 #include <map>

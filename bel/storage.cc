@@ -56,8 +56,9 @@ Status CheckBatch(const AppendBatch& batch) {
     for (const StoredEvent& event : piece) {
       RETURN_IF_ERROR(CheckEvent(batch, event, ++idx));
       if (event.ts <= ts) {
-        return Bad(batch, Errc::kInvalidArgument,
-                   "timestamp of idx " + std::to_string(event.idx) + " is not after the one before");
+        return Bad(
+            batch, Errc::kInvalidArgument,
+            "timestamp of idx " + std::to_string(event.idx) + " is not after the one before");
       }
       ts = event.ts;
       bytes += event.payload.size();
@@ -82,9 +83,9 @@ Status VerifyPage(const std::string& graph, const ListRange& range, const Stored
                                        " follows; restore the log from a backup"};
     }
     if (Crc32c(event.payload) != event.crc32c) {
-      return Error{Errc::kCorrupt, "log of graph " + graph + ": the bytes of idx " +
-                                       std::to_string(idx) +
-                                       " do not match their checksum; restore the log from a backup"};
+      return Error{Errc::kCorrupt,
+                   "log of graph " + graph + ": the bytes of idx " + std::to_string(idx) +
+                       " do not match their checksum; restore the log from a backup"};
     }
   }
   if (page.events.empty() && range.since_idx < page.at.head && range.limit > 0) {
@@ -101,10 +102,10 @@ Error NoSuchGraph(const std::string& graph) {
 }
 
 Error BelowFloor(const std::string& graph, int64_t since_idx, int64_t floor) {
-  return Error{Errc::kOutOfRange, "log of graph " + graph + ": events after idx " +
-                                      std::to_string(since_idx) + " are not all there any more; the floor is " +
-                                      std::to_string(floor) + ", read from since_idx " +
-                                      std::to_string(floor)};
+  return Error{Errc::kOutOfRange,
+               "log of graph " + graph + ": events after idx " + std::to_string(since_idx) +
+                   " are not all there any more; the floor is " + std::to_string(floor) +
+                   ", read from since_idx " + std::to_string(floor)};
 }
 
 Error FencedError(const std::string& graph, int64_t epoch, const GraphHead& now) {
@@ -125,9 +126,9 @@ Error RefusedAppend(const AppendBatch& batch, const GraphHead& now) {
 }
 
 Error OtherCluster(const std::string& graph, const std::string& cluster_uid) {
-  return Error{Errc::kPermissionDenied,
-               "the log of graph " + graph + " belongs to another cluster, not to " + cluster_uid +
-                   "; give this operator a database of its own"};
+  return Error{Errc::kPermissionDenied, "the log of graph " + graph +
+                                            " belongs to another cluster, not to " + cluster_uid +
+                                            "; give this operator a database of its own"};
 }
 
 Error LostHold(const AcquireRequest& request) {

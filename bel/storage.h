@@ -1,12 +1,14 @@
 // Storage: where a log's bytes live. One interface, several backends by URI (open_storage.h).
 //
-// A graph's log is a dense sequence of events, idx 1, 2, 3, ... Only the holder of the newest epoch may append,
-// and only at the head it expects: an append that was fenced or raced changes nothing. Epochs start at 1.
+// A graph's log is a dense sequence of events, idx 1, 2, 3, ... Only the holder of the newest epoch
+// may append, and only at the head it expects: an append that was fenced or raced changes nothing.
+// Epochs start at 1.
 //
-// Thread-safe. Calls block, each for a bounded time (StorageTimeouts); Append is meant for one thread at a time.
-// Errors: kConflict (the head moved), kFenced (the epoch moved), kUnavailable (outcome unknown: the caller
-// re-acquires and compares heads, never guesses), kCorrupt (stored bytes do not match their checksum or are not
-// contiguous), kOutOfRange (below the floor), kTooLarge, kNotFound, kPermissionDenied (another cluster's log).
+// Thread-safe. Calls block, each for a bounded time (StorageTimeouts); Append is meant for one
+// thread at a time. Errors: kConflict (the head moved), kFenced (the epoch moved), kUnavailable
+// (outcome unknown: the caller re-acquires and compares heads, never guesses), kCorrupt (stored
+// bytes do not match their checksum or are not contiguous), kOutOfRange (below the floor),
+// kTooLarge, kNotFound, kPermissionDenied (another cluster's log).
 #pragma once
 
 #include <cstdint>
@@ -19,24 +21,24 @@
 
 namespace databuild {
 
-inline constexpr int32_t kSchemaVersion = 1;            // of the events this release writes
-inline constexpr size_t kMaxEventBytes = 1 << 20;       // encoded
-inline constexpr size_t kMaxAppendBytes = 64 << 20;     // of one atomic batch
-inline constexpr int64_t kMaxAppendEvents = 65'536;     // of one atomic batch
+inline constexpr int32_t kSchemaVersion = 1;         // of the events this release writes
+inline constexpr size_t kMaxEventBytes = 1 << 20;    // encoded
+inline constexpr size_t kMaxAppendBytes = 64 << 20;  // of one atomic batch
+inline constexpr int64_t kMaxAppendEvents = 65'536;  // of one atomic batch
 
 struct StorageTimeouts {
   DurationNs connect = 5 * kSecond;
   DurationNs statement = 10 * kSecond;  // any single call; also how long a server may stay silent
 };
 
-// One row of the log. `payload` is the encoded databuild.v1.BuildEvent, idx and timestamp included; the other
-// fields are copies that a scan needs without decoding it.
+// One row of the log. `payload` is the encoded databuild.v1.BuildEvent, idx and timestamp included;
+// the other fields are copies that a scan needs without decoding it.
 struct StoredEvent {
   int64_t idx = 0;
   TimeNs ts = 0;
   int64_t epoch = 0;  // of the writer; filled by Append
   int32_t schema_version = kSchemaVersion;
-  int32_t type = 0;  // number of the payload's field in BuildEvent.event_type
+  int32_t type = 0;      // number of the payload's field in BuildEvent.event_type
   std::string event_id;  // UUID
   uint32_t crc32c = 0;   // of payload
   std::string payload;
@@ -48,7 +50,8 @@ struct AcquireRequest {
   std::string graph;
   std::string holder;       // who writes from now on; unique per process start
   std::string cluster_uid;  // a log belongs to one cluster
-  // Only if `holder` is still the holder: a new epoch after a lost reply, kFenced if another took over.
+  // Only if `holder` is still the holder: a new epoch after a lost reply, kFenced if another took
+  // over.
   bool only_if_holder = false;
 };
 
@@ -73,7 +76,8 @@ struct AppendBatch {
   std::string graph;
   int64_t epoch = 0;
   int64_t expected_head = 0;
-  std::vector<std::span<const StoredEvent>> events;  // in order; pieces need not be adjacent in memory
+  std::vector<std::span<const StoredEvent>>
+      events;  // in order; pieces need not be adjacent in memory
 };
 
 // Contiguous events, ascending; `at` is from the same view.
@@ -98,12 +102,13 @@ class Storage {
   // Makes the caller the only writer of the graph's log and fences the one before.
   virtual Result<Acquired> Acquire(const AcquireRequest& request) = 0;
 
-  // One transaction for batches of several graphs, each fenced by its own head: a batch that fails by kConflict
-  // or kFenced does not touch the others; any other error is that of all. One result, the new head, per batch.
+  // One transaction for batches of several graphs, each fenced by its own head: a batch that fails
+  // by kConflict or kFenced does not touch the others; any other error is that of all. One result,
+  // the new head, per batch.
   virtual std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) = 0;
 
-  // Events after range.since_idx. Every checksum is verified and the events are contiguous. since_idx at or
-  // beyond the head gives an empty page.
+  // Events after range.since_idx. Every checksum is verified and the events are contiguous.
+  // since_idx at or beyond the head gives an empty page.
   virtual Result<StoredPage> List(const std::string& graph, const ListRange& range) = 0;
 
   virtual Result<GraphHead> Head(const std::string& graph) = 0;
@@ -124,7 +129,8 @@ Status CheckBatch(const AppendBatch& batch);
 int64_t CountEvents(const AppendBatch& batch);
 TimeNs NewestTs(const AppendBatch& batch);
 
-// kCorrupt, naming graph and idx, when an event of the page does not match its checksum or is out of line.
+// kCorrupt, naming graph and idx, when an event of the page does not match its checksum or is out
+// of line.
 Status VerifyPage(const std::string& graph, const ListRange& range, const StoredPage& page);
 
 Error NoSuchGraph(const std::string& graph);

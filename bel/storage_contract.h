@@ -1,5 +1,5 @@
-// What the contract suite needs of a backend. storage_contract_test.cc holds the suite; one file per test
-// binary says which backends it runs against.
+// What the contract suite needs of a backend. storage_contract_test.cc holds the suite; one file
+// per test binary says which backends it runs against.
 #pragma once
 
 #include <functional>
@@ -43,7 +43,8 @@ inline StoredEvent TestEvent(int64_t idx, const std::string& tag, size_t payload
   event.event_id = FormatUuid(id);
   event.payload = tag;
   event.payload.push_back('\0');  // bytes, not text
-  while (event.payload.size() < payload_bytes) event.payload += static_cast<char>(idx + static_cast<int64_t>(event.payload.size()));
+  while (event.payload.size() < payload_bytes)
+    event.payload += static_cast<char>(idx + static_cast<int64_t>(event.payload.size()));
   event.crc32c = Crc32c(event.payload);
   return event;
 }

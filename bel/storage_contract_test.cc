@@ -202,7 +202,8 @@ TEST_P(StorageContract, AHolderMayRenewItsEpochOnlyWhileNobodyElseTookOver) {
   const Acquired renewed = storage_->Acquire({"a", "mine", kCluster, true}).value();
   EXPECT_EQ(renewed.epoch, first.epoch + 1);
   EXPECT_EQ(renewed.log_id, first.log_id);
-  EXPECT_EQ(storage_->Append("a", first.epoch, 0, TestEvents(1, 1, "x")).error().code, Errc::kFenced);
+  EXPECT_EQ(storage_->Append("a", first.epoch, 0, TestEvents(1, 1, "x")).error().code,
+            Errc::kFenced);
   Acquire("a", "other");
   EXPECT_EQ(storage_->Acquire({"a", "mine", kCluster, true}).error().code, Errc::kFenced);
 }
@@ -244,7 +245,8 @@ struct Oracle {
   };
   std::map<std::string, Log> logs;
 
-  Errc Append(const std::string& graph, int64_t epoch, int64_t head, std::vector<StoredEvent> events) {
+  Errc Append(const std::string& graph, int64_t epoch, int64_t head,
+              std::vector<StoredEvent> events) {
     if (!logs.contains(graph)) return Errc::kNotFound;
     Log& log = logs[graph];
     if (epoch != log.epoch) return Errc::kFenced;
@@ -261,11 +263,15 @@ class RandomWalk {
   void Step() {
     const std::string graph = "g" + std::to_string(Below(3));
     switch (Below(8)) {
-      case 0: return Acquire(graph);
+      case 0:
+        return Acquire(graph);
       case 1:
-      case 2: return List(graph);
-      case 3: return Heads();
-      default: return Append(graph);
+      case 2:
+        return List(graph);
+      case 3:
+        return Heads();
+      default:
+        return Append(graph);
     }
   }
 
@@ -387,7 +393,8 @@ TEST_P(StorageContract, PollersBesideAWriterSeeEveryEventOnceInOrder) {
           const auto page = storage_->List("a", {since, 1 + i * 40, 1 << 20});
           if (!page.ok()) return;
           for (const StoredEvent& event : page->events) {
-            if (event.idx != ++since || !event.payload.starts_with("x" + std::to_string(since))) return;
+            if (event.idx != ++since || !event.payload.starts_with("x" + std::to_string(since)))
+              return;
           }
         }
         ++good;

@@ -30,13 +30,15 @@ size_t WriteHeader(size_t payload_bytes, char* out) {
 
 // Written by Push beyond what any Slice covers, so readers of earlier entries need no lock.
 struct TailRing::Slice::Block {
-  Block(int64_t idx, size_t frame_bytes) : first_idx(idx), capacity(std::max(kBlockBytes, frame_bytes)), bytes(new char[capacity]) {}
+  Block(int64_t idx, size_t frame_bytes)
+      : first_idx(idx), capacity(std::max(kBlockBytes, frame_bytes)), bytes(new char[capacity]) {}
 
   const int64_t first_idx;
   const size_t capacity;
   const std::unique_ptr<char[]> bytes;
-  std::array<uint32_t, kBlockEvents + 1> starts{};  // starts[i]..starts[i + 1] is the frame of event i
-  int64_t count = 0;                                // guarded by the ring's owner
+  std::array<uint32_t, kBlockEvents + 1>
+      starts{};       // starts[i]..starts[i + 1] is the frame of event i
+  int64_t count = 0;  // guarded by the ring's owner
 };
 
 size_t FrameBytes(size_t payload_bytes) {

@@ -1,8 +1,8 @@
-// The newest events of a log as raw bytes, in blocks of at most 4,096 events. A page is copied out of it; no event
-// is decoded or copied one by one.
+// The newest events of a log as raw bytes, in blocks of at most 4,096 events. A page is copied out
+// of it; no event is decoded or copied one by one.
 //
-// Push and the look-ups need the owner's lock; the bytes a Slice points to are immutable and stay as long as the
-// Slice, without any lock.
+// Push and the look-ups need the owner's lock; the bytes a Slice points to are immutable and stay
+// as long as the Slice, without any lock.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +41,8 @@ class TailRing {
   // idx follows the one before.
   void Push(int64_t idx, std::string_view payload);
 
-  // Events since_idx + 1 ... as far as one block has them and not beyond `up_to`; empty if they are too old (or
-  // yet to come).
+  // Events since_idx + 1 ... as far as one block has them and not beyond `up_to`; empty if they are
+  // too old (or yet to come).
   Slice After(int64_t since_idx, int64_t up_to) const;
 
   // The oldest idx held; 0: none.

@@ -11,7 +11,7 @@ namespace {
 TEST(Crc32c, MatchesThePublishedVectors) {
   EXPECT_EQ(Crc32c(""), 0u);
   EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
-  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);   // RFC 3720, B.4
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);    // RFC 3720, B.4
   EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);  // RFC 3720, B.4
 }
 
@@ -25,10 +25,10 @@ TEST(Uuid, IsReadAndWrittenBack) {
 }
 
 TEST(Uuid, RefusesEverythingElse) {
-  for (const char* bad : {"", "fda159f2", "fda159f2-bafe-4270-91ba-c7a946c0f2b",
-                          "fda159f2-bafe-4270-91ba-c7a946c0f2bg",
-                          "fda159f2xbafe-4270-91ba-c7a946c0f2ba",
-                          "{fda159f2-bafe-4270-91ba-c7a946c0f2b}"}) {
+  for (const char* bad :
+       {"", "fda159f2", "fda159f2-bafe-4270-91ba-c7a946c0f2b",
+        "fda159f2-bafe-4270-91ba-c7a946c0f2bg", "fda159f2xbafe-4270-91ba-c7a946c0f2ba",
+        "{fda159f2-bafe-4270-91ba-c7a946c0f2b}"}) {
     EXPECT_FALSE(ParseUuid(bad).has_value()) << bad;
   }
 }

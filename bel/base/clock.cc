@@ -193,8 +193,8 @@ std::string FormatRfc3339(TimeNs time) {
 
 Result<TimeNs> ParseRfc3339(const std::string& text) {
   if (const auto time = TakeDateTime(text)) return *time;
-  return Error{Errc::kInvalidArgument, "\"" + text.substr(0, 64) +
-                                           "\" is not a time; write it like 2025-01-05T00:00:00Z"};
+  return Error{Errc::kInvalidArgument,
+               "\"" + text.substr(0, 64) + "\" is not a time; write it like 2025-01-05T00:00:00Z"};
 }
 
 Result<DurationNs> ParseDuration(const std::string& text) {

@@ -17,7 +17,8 @@ inline constexpr DurationNs kMinute = 60 * kSecond;
 inline constexpr DurationNs kHour = 60 * kMinute;
 inline constexpr DurationNs kDay = 24 * kHour;
 
-// Thread-safe. Now() is wall time; it may step back, so order comes from the log's idx, never from it.
+// Thread-safe. Now() is wall time; it may step back, so order comes from the log's idx, never from
+// it.
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -31,7 +32,8 @@ class SystemClock final : public Clock {
 
 // "2025-01-05T00:00:00Z", with fractional seconds only when there are any.
 std::string FormatRfc3339(TimeNs time);
-// Accepts what Kubernetes writes: date-time with Z or an offset, optional fraction (up to 9 digits).
+// Accepts what Kubernetes writes: date-time with Z or an offset, optional fraction (up to 9
+// digits).
 Result<TimeNs> ParseRfc3339(const std::string& text);
 // Go-style durations as in Kubernetes objects: "72h", "1h30m", "1.5s", "250ms". No sign, no days.
 Result<DurationNs> ParseDuration(const std::string& text);

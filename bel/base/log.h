@@ -2,7 +2,8 @@
 //
 //   LogInfo("log acquired", {{"graph", graph}, {"epoch", epoch}});
 //
-// gives {"time":"2025-01-05T00:00:00Z","level":"info","msg":"log acquired","graph":"sales","epoch":3}
+// gives {"time":"2025-01-05T00:00:00Z","level":"info","msg":"log
+// acquired","graph":"sales","epoch":3}
 //
 // Thread-safe. Never pass a secret: a URI goes through RedactUri first.
 #pragma once
@@ -27,8 +28,9 @@ class LogField {
   LogField(std::string_view key, bool value) : key_(key), value_(value) {}
   LogField(std::string_view key, double value) : key_(key), value_(value) {}
   template <typename T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-  LogField(std::string_view key, T value) : key_(key), value_(static_cast<int64_t>(value)) {}
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
+      LogField(std::string_view key, T value)
+      : key_(key), value_(static_cast<int64_t>(value)) {}
 
   std::string_view key() const { return key_; }
   const std::variant<std::string_view, int64_t, double, bool>& value() const { return value_; }

@@ -24,7 +24,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-Error Failed(const std::string& what) { return Error{Errc::kUnavailable, "throw-away Postgres: " + what}; }
+Error Failed(const std::string& what) {
+  return Error{Errc::kUnavailable, "throw-away Postgres: " + what};
+}
 
 // Debian keeps the server's programs out of PATH.
 std::string ServerProgram(const std::string& name) {
@@ -47,8 +49,8 @@ pid_t Spawn(const std::vector<std::string>& command, const std::string& log, con
   const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   dup2(fd, 1);
   dup2(fd, 2);
-  if (user != nullptr &&
-      (setgroups(1, &user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)) {
+  if (user != nullptr && (setgroups(1, &user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+                          setuid(user->pw_uid) != 0)) {
     _exit(126);
   }
   prctl(PR_SET_PDEATHSIG, SIGQUIT);  // an aborted test leaves no server behind
@@ -102,8 +104,8 @@ Result<std::unique_ptr<ThrowawayPostgres>> ThrowawayPostgres::Start() {
 
 Status ThrowawayPostgres::Initdb() {
   const std::string log = folder_ + "/initdb.log";
-  const pid_t child = Spawn({ServerProgram("initdb"), "-D", folder_ + "/data", "-U", "databuild", "-A", "trust",
-                             "-E", "UTF8", "--locale=C", "--no-sync"},
+  const pid_t child = Spawn({ServerProgram("initdb"), "-D", folder_ + "/data", "-U", "databuild",
+                             "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
                             log, ServerUser());
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {

@@ -1,7 +1,8 @@
-// A Postgres server of the test's own: initdb in a temporary folder, unix socket only, gone with the object.
+// A Postgres server of the test's own: initdb in a temporary folder, unix socket only, gone with
+// the object.
 //
-// When the test runs as root the server runs as user postgres. fsync stays on: what is tested is durability.
-// Not thread-safe.
+// When the test runs as root the server runs as user postgres. fsync stays on: what is tested is
+// durability. Not thread-safe.
 #pragma once
 
 #include <sys/types.h>

@@ -1,0 +1,69 @@
+// What every benchmark here prints: a figure, a limit measured in the same run on the same machine,
+// their ratio, and whether the ratio holds its bar. Medians of several rounds, figure and limit in
+// turn, so that noise hits both.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace databuild {
+
+inline constexpr int kRounds = 5;
+
+inline double Seconds(std::chrono::steady_clock::duration took) {
+  return std::chrono::duration<double>(took).count();
+}
+
+// Seconds one call takes.
+inline double TimeOf(const std::function<void()>& work) {
+  const auto started = std::chrono::steady_clock::now();
+  work();
+  return Seconds(std::chrono::steady_clock::now() - started);
+}
+
+inline double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+struct Bar {
+  const char* id;
+  const char* what;
+  const char* limit;
+  const char* unit;
+  double bar;
+  bool at_most;  // the ratio may be at most `bar` (a time), else at least (a rate)
+};
+
+class BenchReport {
+ public:
+  // One round of `figure`, one of `limit`, five times; both give the value in the bar's unit.
+  void Measure(const Bar& bar, const std::function<double()>& figure,
+               const std::function<double()>& limit) {
+    std::vector<double> figures, limits, ratios;
+    for (int round = 0; round < kRounds; ++round) {
+      limits.push_back(limit());
+      figures.push_back(figure());
+      ratios.push_back(figures.back() / limits.back());
+    }
+    const double ratio = Median(ratios);
+    const bool holds = bar.at_most ? ratio <= bar.bar : ratio >= bar.bar;
+    all_hold_ = all_hold_ && holds;
+    std::printf("%-4s %-44s %12.1f %-7s limit %12.1f (%s)  ratio %5.2f  bar %s %.2f  %s\n", bar.id,
+                bar.what, Median(figures), bar.unit, Median(limits), bar.limit, ratio,
+                bar.at_most ? "<=" : ">=", bar.bar, holds ? "holds" : "MISSED");
+    std::fflush(stdout);
+  }
+
+  bool all_hold() const { return all_hold_; }
+
+ private:
+  bool all_hold_ = true;
+};
+
+}  // namespace databuild
