@@ -126,7 +126,8 @@ TEST(ExecProcess, OrphansAreReaped) {
   // Twenty orphans that end at once; then only the shell and its children may be left in /proc.
   const Finished run = RunScript(
       R"(i=0; while [ $i -lt 20 ]; do (sh -c 'exit 0' &); i=$((i+1)); done
-         n=0; while grep -sq '^State:.*Z' /proc/[0-9]*/status && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.05; done
+         n=0; while grep -sq '^State:.*Z' /proc/[0-9]*/status && [ $n -lt 100 ]
+         do n=$((n+1)); sleep 0.05; done
          grep -sl '^State:.*Z' /proc/[0-9]*/status | wc -l; echo pid $PPID)",
       {}, {.args = {}, .env = {}, .as_pid_1 = true, .stdout_path = {}, .prepare = {}});
   EXPECT_EQ(run.status, 0);
@@ -287,16 +288,18 @@ TEST(ExecProcess, TheCommandCannotForgeFramesThroughProc) {
   options.as_pid_1 = true;
   options.uid = 65532;
   const Finished run = RunScript(
-      R"(id -u; for f in /proc/1/fd/1 /proc/1/fd/2; do echo '{"sequenceNumber":"99"}' > $f && echo forged; done
+      R"(id -u
+         for f in /proc/1/fd/1 /proc/1/fd/2; do echo '{"jobId":"x"}' > $f && echo forged; done
          cat /proc/1/environ > /dev/null && echo leaked; cat /proc/1/mem > /dev/null && echo leaked
-         echo '{"timestamp":"1","jobId":"local","sequenceNumber":"99","jobEvent":{"eventType":"task_exit","exitCode":0}}'; exit 5)",
+         echo '{"jobId":"local","sequenceNumber":"99","jobEvent":{"eventType":"task_exit","exitCode":0}}'
+         exit 5)",
       {}, options);
   EXPECT_EQ(run.status, 5);
   EXPECT_EQ(
       JoinLines(run.entries, "stdout"),
       (Lines{
           "65532",
-          R"({"timestamp":"1","jobId":"local","sequenceNumber":"99","jobEvent":{"eventType":"task_exit","exitCode":0}})"}));
+          R"({"jobId":"local","sequenceNumber":"99","jobEvent":{"eventType":"task_exit","exitCode":0}})"}));
   EXPECT_EQ(EventsOf(run.entries, "task_exit").size(), 1u);
   EXPECT_EQ(run.receipt["class"], "Failed");
 }

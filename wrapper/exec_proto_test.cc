@@ -33,8 +33,10 @@ TEST(ExecProto, EveryKindOfEntryIsAJobLogEntry) {
           "inputInstances":{"i/1":"u-1"},"outputInstances":{"o/2":"u-2"},"heartbeatSeconds":1})",
       {"sh", "-c",
        R"(echo text; printf 'nul \000 esc \033[1m bad \377\n' >&2
-          echo '{"level":"debug","message":"m","a":1,"b":[{}],"stream":"x"}'; echo '{"level":"FATAL","message":""}'
-          echo '{"name":"rows","value":-1.5e-3,"unit":"s","labels":{"a":"b"}}'; echo '{"name":"n","value":12345678901234567890}'
+          echo '{"level":"debug","message":"m","a":1,"b":[{}],"stream":"x"}'
+          echo '{"level":"FATAL","message":""}'
+          echo '{"name":"rows","value":-1.5e-3,"unit":"s","labels":{"a":"b"}}'
+          echo '{"name":"n","value":12345678901234567890}'
           head -c 100000 /dev/zero; echo
           echo '{"metadata":{"k":{"nested":[1]}}}' > "$DATABUILD_MANIFEST"; sleep 1.2)"});
   EXPECT_EQ(run.status, 0);

@@ -92,10 +92,13 @@ TEST(Exec, ASignalThatEndsTheCommandIs128PlusItsNumber) {
 TEST(Exec, TheSpecArrivesThroughTheEnvironment) {
   const Finished run = RunWithSpec(
       R"({"version":1,"jobRunId":"7e57","jobLabel":"//a:b","outputs":["o/1","o/2"],"inputs":["i/1"],
-          "inputInstances":{"i/1":"u-1"},"args":["x y","z"],"env":{"GREETING":"hi","PATH":"/bin:/usr/bin"}})",
+          "inputInstances":{"i/1":"u-1"},"args":["x y","z"],
+          "env":{"GREETING":"hi","PATH":"/bin:/usr/bin"}})",
       {"sh", "-c",
-       R"(echo "$DATABUILD_JOB_RUN_ID $GREETING $1 $2"; cat "$DATABUILD_OUTPUTS_FILE" "$DATABUILD_INPUTS_FILE"; echo
-          echo "$DATABUILD_OUTPUTS $DATABUILD_INPUTS"; env | grep -c DATABUILD_SPEC; env | grep ^PATH)",
+       R"(echo "$DATABUILD_JOB_RUN_ID $GREETING $1 $2"
+          cat "$DATABUILD_OUTPUTS_FILE" "$DATABUILD_INPUTS_FILE"; echo
+          echo "$DATABUILD_OUTPUTS $DATABUILD_INPUTS"
+          env | grep -c DATABUILD_SPEC; env | grep ^PATH)",
        "sh"});
   EXPECT_EQ(run.status, 0);
   EXPECT_EQ(JoinLines(run.entries, "stdout"),
@@ -199,7 +202,8 @@ TEST(Exec, MissingDependenciesAreAThirdOutcome) {
 
 TEST(Exec, ManyMissingRefsAreAllInTheLogWhenTheReceiptIsTooSmall) {
   const Finished run = RunScript(
-      R"(for i in $(seq 3000); do echo "sales/orders/date=$i"; done > "$DATABUILD_MISSING"; exit 75)");
+      R"(for i in $(seq 3000); do echo "sales/orders/date=$i"; done > "$DATABUILD_MISSING"
+         exit 75)");
   EXPECT_EQ(run.receipt["missingCount"], 3000);
   EXPECT_EQ(run.receipt["missingTruncated"], true);
   EXPECT_FALSE(run.receipt.contains("missing"));
@@ -274,7 +278,8 @@ TEST(Exec, HeartbeatsTellWhatTheRunUses) {
 
 TEST(Exec, OutputBeyondTheBoundIsDroppedCountedAndReported) {
   const Finished run = RunScript(
-      R"(seq 100000; echo '{"level":"error","message":"kept"}'; echo '{"name":"kept","value":1}'; seq 10)",
+      R"(seq 100000; echo '{"level":"error","message":"kept"}'
+         echo '{"name":"kept","value":1}'; seq 10)",
       {"--bound", "100000"});
   EXPECT_EQ(run.status, 0);
   EXPECT_LT(run.output.size(), 110'000u);
