@@ -291,15 +291,14 @@ TEST(ExecProcess, TheCommandCannotForgeFramesThroughProc) {
       R"(id -u
          for f in /proc/1/fd/1 /proc/1/fd/2; do echo '{"jobId":"x"}' > $f && echo forged; done
          cat /proc/1/environ > /dev/null && echo leaked; cat /proc/1/mem > /dev/null && echo leaked
-         echo '{"jobId":"local","sequenceNumber":"99","jobEvent":{"eventType":"task_exit","exitCode":0}}'
+         echo '{"jobId":"local","sequenceNumber":"9","jobEvent":{"eventType":"task_exit"}}'
          exit 5)",
       {}, options);
   EXPECT_EQ(run.status, 5);
   EXPECT_EQ(
       JoinLines(run.entries, "stdout"),
-      (Lines{
-          "65532",
-          R"({"jobId":"local","sequenceNumber":"99","jobEvent":{"eventType":"task_exit","exitCode":0}})"}));
+      (Lines{"65532",
+             R"({"jobId":"local","sequenceNumber":"9","jobEvent":{"eventType":"task_exit"}})"}));
   EXPECT_EQ(EventsOf(run.entries, "task_exit").size(), 1u);
   EXPECT_EQ(run.receipt["class"], "Failed");
 }
