@@ -164,8 +164,8 @@ struct ApiClient::Core {
       std::lock_guard lock(warnings_mutex);
       if (warnings.size() >= kRememberedWarnings || !warnings.insert(warning).second) return;
     }
-    LogWarn("the API server warns", {{"request", request.method + " " + request.target},
-                                     {"warning", warning}});
+    LogWarn("the API server warns",
+            {{"request", request.method + " " + request.target}, {"warning", warning}});
   }
 
   // Status and headers of a 2xx answer; the body is left in the exchange.
@@ -234,12 +234,11 @@ struct ApiClient::Core {
     }
   }
 
-  ApiReply CallWithBody(const std::string& method, const std::string& target,
-                        const std::string& type, const std::string& body,
+  ApiReply CallWithBody(const std::string& method, const std::string& target, std::string body,
                         const CallOptions& call) {
     HttpRequest request = Prepare(method, target);
-    request.content_type = type;
-    request.body = body;
+    request.content_type = "application/json";
+    request.body = std::move(body);
     return Call(request, call);
   }
 
@@ -281,22 +280,19 @@ ApiReply ApiClient::List(const ObjectPath& path, const ListOptions& list,
 ApiReply ApiClient::Create(const ObjectPath& path, const std::string& body,
                            const CallOptions& options) {
   Query query{{"fieldManager", core_->options.field_manager}};
-  return core_->CallWithBody("POST", path.Text() + EncodeQuery(query), "application/json", body,
-                             options);
+  return core_->CallWithBody("POST", path.Text() + EncodeQuery(query), body, options);
 }
 
 ApiReply ApiClient::DryRunCreate(const ObjectPath& path, const std::string& body,
                                  const CallOptions& options) {
   Query query{{"fieldManager", core_->options.field_manager}, {"dryRun", "All"}};
-  return core_->CallWithBody("POST", path.Text() + EncodeQuery(query), "application/json", body,
-                             options);
+  return core_->CallWithBody("POST", path.Text() + EncodeQuery(query), body, options);
 }
 
 ApiReply ApiClient::Replace(const ObjectPath& path, const std::string& body,
                             const CallOptions& options) {
   Query query{{"fieldManager", core_->options.field_manager}};
-  return core_->CallWithBody("PUT", path.Text() + EncodeQuery(query), "application/json", body,
-                             options);
+  return core_->CallWithBody("PUT", path.Text() + EncodeQuery(query), body, options);
 }
 
 ApiReply ApiClient::Patch(const ObjectPath& path, PatchType type, const std::string& body,
@@ -306,12 +302,15 @@ ApiReply ApiClient::Patch(const ObjectPath& path, PatchType type, const std::str
   const char* content = type == PatchType::kApply  ? "application/apply-patch+yaml"
                         : type == PatchType::kJson ? "application/json-patch+json"
                                                    : "application/merge-patch+json";
-  return core_->CallWithBody("PATCH", path.Text() + EncodeQuery(query), content, body, options);
+  HttpRequest request = core_->Prepare("PATCH", path.Text() + EncodeQuery(query));
+  request.content_type = content;
+  request.body = body;
+  return core_->Call(request, options);
 }
 
 ApiReply ApiClient::Delete(const ObjectPath& path, const DeleteOptions& what,
                            const CallOptions& options) {
-  return core_->CallWithBody("DELETE", path.Text(), "application/json", DeleteBody(what), options);
+  return core_->CallWithBody("DELETE", path.Text(), DeleteBody(what), options);
 }
 
 ApiResult<std::unique_ptr<ByteStream>> ApiClient::Watch(const ObjectPath& path,

@@ -1,9 +1,9 @@
 // ApiClient: calls to one Kubernetes API server.
 //
-// Thread-safe; every call blocks its caller at most until CallOptions.deadline and ends early when the
-// stop token is set. Retries inside a call: answers 429 and 5xx that carry Retry-After, and one dead idle
-// connection. Every request we make may be sent twice (the HTTP layer does so by itself), so creates use
-// deterministic names and deletes carry preconditions.
+// Thread-safe; every call blocks its caller at most until CallOptions.deadline and ends early when
+// the stop token is set. Retries inside a call: answers 429 and 5xx that carry Retry-After, and one
+// dead idle connection. Every request we make may be sent twice (the HTTP layer does so by itself),
+// so creates use deterministic names and deletes carry preconditions.
 #pragma once
 
 #include <functional>
@@ -107,7 +107,8 @@ class ApiClient {
   ApiReply List(const ObjectPath& path, const ListOptions& list, const CallOptions& options);
   ApiReply Create(const ObjectPath& path, const std::string& body, const CallOptions& options);
   // Admission and validation only; nothing is stored.
-  ApiReply DryRunCreate(const ObjectPath& path, const std::string& body, const CallOptions& options);
+  ApiReply DryRunCreate(const ObjectPath& path, const std::string& body,
+                        const CallOptions& options);
   // `body` must carry metadata.resourceVersion.
   ApiReply Replace(const ObjectPath& path, const std::string& body, const CallOptions& options);
   ApiReply Patch(const ObjectPath& path, PatchType type, const std::string& body,

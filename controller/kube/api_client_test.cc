@@ -175,7 +175,8 @@ TEST(ApiClient, AnUnreadStreamDoesNotFillMemory) {
   LoopbackServer server([&](const LoopbackRequest&, LoopbackConnection& connection) {
     testing::SendChunkedHead(connection);
     const std::string chunk(64 * 1024, 'x');
-    while (sent < 1024u * 1024 * 1024 && testing::SendChunk(connection, chunk)) sent += chunk.size();
+    while (sent < 1024u * 1024 * 1024 && testing::SendChunk(connection, chunk))
+      sent += chunk.size();
     return false;
   });
   auto client = ClientOf(server);

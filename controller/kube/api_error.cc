@@ -18,13 +18,20 @@ ApiFailure Classify(int status, const ApiError& error) {
   if (error.reason == "Expired" || error.reason == "Gone") return ApiFailure::kGone;
   if (error.reason == "NotFound") return ApiFailure::kNotFound;
   switch (status) {
-    case 401: return ApiFailure::kUnauthenticated;
-    case 403: return ApiFailure::kForbidden;
-    case 404: return ApiFailure::kNotFound;
-    case 409: return ApiFailure::kConflict;
-    case 410: return ApiFailure::kGone;
-    case 429: return ApiFailure::kThrottled;
-    default: break;
+    case 401:
+      return ApiFailure::kUnauthenticated;
+    case 403:
+      return ApiFailure::kForbidden;
+    case 404:
+      return ApiFailure::kNotFound;
+    case 409:
+      return ApiFailure::kConflict;
+    case 410:
+      return ApiFailure::kGone;
+    case 429:
+      return ApiFailure::kThrottled;
+    default:
+      break;
   }
   if (status >= 500) return ApiFailure::kServer;
   return status >= 400 ? ApiFailure::kInvalid : ApiFailure::kMalformed;
@@ -50,17 +57,28 @@ void FillFromStatus(const JsonView& status, ApiError& error) {
 
 Errc CodeOf(ApiFailure failure) {
   switch (failure) {
-    case ApiFailure::kNotFound: return Errc::kNotFound;
-    case ApiFailure::kAlreadyExists: return Errc::kAlreadyExists;
-    case ApiFailure::kConflict: return Errc::kConflict;
-    case ApiFailure::kGone: return Errc::kOutOfRange;
-    case ApiFailure::kUnauthenticated: return Errc::kUnauthenticated;
-    case ApiFailure::kForbidden: return Errc::kPermissionDenied;
-    case ApiFailure::kInvalid: return Errc::kInvalidArgument;
-    case ApiFailure::kTimeout: return Errc::kDeadlineExceeded;
-    case ApiFailure::kStopped: return Errc::kCancelled;
-    case ApiFailure::kMalformed: return Errc::kCorrupt;
-    default: return Errc::kUnavailable;
+    case ApiFailure::kNotFound:
+      return Errc::kNotFound;
+    case ApiFailure::kAlreadyExists:
+      return Errc::kAlreadyExists;
+    case ApiFailure::kConflict:
+      return Errc::kConflict;
+    case ApiFailure::kGone:
+      return Errc::kOutOfRange;
+    case ApiFailure::kUnauthenticated:
+      return Errc::kUnauthenticated;
+    case ApiFailure::kForbidden:
+      return Errc::kPermissionDenied;
+    case ApiFailure::kInvalid:
+      return Errc::kInvalidArgument;
+    case ApiFailure::kTimeout:
+      return Errc::kDeadlineExceeded;
+    case ApiFailure::kStopped:
+      return Errc::kCancelled;
+    case ApiFailure::kMalformed:
+      return Errc::kCorrupt;
+    default:
+      return Errc::kUnavailable;
   }
 }
 
@@ -68,21 +86,36 @@ Errc CodeOf(ApiFailure failure) {
 
 const char* ApiFailureName(ApiFailure failure) {
   switch (failure) {
-    case ApiFailure::kNotFound: return "not_found";
-    case ApiFailure::kAlreadyExists: return "already_exists";
-    case ApiFailure::kConflict: return "conflict";
-    case ApiFailure::kGone: return "gone";
-    case ApiFailure::kVersionTooLarge: return "version_too_large";
-    case ApiFailure::kUnauthenticated: return "unauthenticated";
-    case ApiFailure::kForbidden: return "forbidden";
-    case ApiFailure::kInvalid: return "invalid";
-    case ApiFailure::kThrottled: return "throttled";
-    case ApiFailure::kServer: return "server";
-    case ApiFailure::kRefused: return "refused";
-    case ApiFailure::kInterrupted: return "interrupted";
-    case ApiFailure::kTimeout: return "timeout";
-    case ApiFailure::kStopped: return "stopped";
-    case ApiFailure::kMalformed: return "malformed";
+    case ApiFailure::kNotFound:
+      return "not_found";
+    case ApiFailure::kAlreadyExists:
+      return "already_exists";
+    case ApiFailure::kConflict:
+      return "conflict";
+    case ApiFailure::kGone:
+      return "gone";
+    case ApiFailure::kVersionTooLarge:
+      return "version_too_large";
+    case ApiFailure::kUnauthenticated:
+      return "unauthenticated";
+    case ApiFailure::kForbidden:
+      return "forbidden";
+    case ApiFailure::kInvalid:
+      return "invalid";
+    case ApiFailure::kThrottled:
+      return "throttled";
+    case ApiFailure::kServer:
+      return "server";
+    case ApiFailure::kRefused:
+      return "refused";
+    case ApiFailure::kInterrupted:
+      return "interrupted";
+    case ApiFailure::kTimeout:
+      return "timeout";
+    case ApiFailure::kStopped:
+      return "stopped";
+    case ApiFailure::kMalformed:
+      return "malformed";
   }
   return "unknown";
 }

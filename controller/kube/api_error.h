@@ -15,19 +15,19 @@ namespace databuild::kube {
 enum class ApiFailure {
   kNotFound,
   kAlreadyExists,
-  kConflict,          // resourceVersion or UID precondition did not hold
-  kGone,              // 410: the resourceVersion or continue token is too old; list again
-  kVersionTooLarge,   // this server has not yet seen the resourceVersion asked for
-  kUnauthenticated,   // 401
-  kForbidden,         // 403: RBAC, quota, admission or a namespace that terminates
-  kInvalid,           // 400, 422 and other refusals of the request as such
-  kThrottled,         // 429
-  kServer,            // 5xx
-  kRefused,           // no connection: nothing was sent
-  kInterrupted,       // the connection ended, or an answer was cut short
-  kTimeout,           // no byte for the inactivity timeout, or the deadline passed
-  kStopped,           // the caller's stop token was set
-  kMalformed,         // the answer is not what the API promises
+  kConflict,         // resourceVersion or UID precondition did not hold
+  kGone,             // 410: the resourceVersion or continue token is too old; list again
+  kVersionTooLarge,  // this server has not yet seen the resourceVersion asked for
+  kUnauthenticated,  // 401
+  kForbidden,        // 403: RBAC, quota, admission or a namespace that terminates
+  kInvalid,          // 400, 422 and other refusals of the request as such
+  kThrottled,        // 429
+  kServer,           // 5xx
+  kRefused,          // no connection: nothing was sent
+  kInterrupted,      // the connection ended, or an answer was cut short
+  kTimeout,          // no byte for the inactivity timeout, or the deadline passed
+  kStopped,          // the caller's stop token was set
+  kMalformed,        // the answer is not what the API promises
 };
 
 // Lower-case name, as used in logs and as a metrics label.
@@ -55,7 +55,8 @@ struct ApiError {
   Error ToError() const;
 };
 
-// From an HTTP answer that is not 2xx; `body` may be a metav1.Status or anything else (a proxy's page).
+// From an HTTP answer that is not 2xx; `body` may be a metav1.Status or anything else (a proxy's
+// page).
 ApiError ErrorFromAnswer(int http_status, std::string_view body, std::string_view retry_after);
 // From the metav1.Status object of an in-stream ERROR event.
 ApiError ErrorFromStatusJson(std::string_view status_json);

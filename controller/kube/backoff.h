@@ -1,5 +1,5 @@
-// Exponential backoff with jitter, as client-go's reflector: 0.8 s doubling to 30 s, each wait stretched
-// by up to its own length; starts over after two minutes without a failure.
+// Exponential backoff with jitter, as client-go's reflector: 0.8 s doubling to 30 s, each wait
+// stretched by up to its own length; starts over after two minutes without a failure.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,8 @@ class Backoff {
     auto wait = next_;
     next_ = std::min(next_ * 2, settings_.cap);
     std::uniform_real_distribution<double> jitter(1.0, 2.0);
-    auto stretched = std::chrono::milliseconds(static_cast<int64_t>(wait.count() * jitter(random_)));
+    auto stretched =
+        std::chrono::milliseconds(static_cast<int64_t>(wait.count() * jitter(random_)));
     last_failure_ = now + stretched;
     return stretched;
   }

@@ -19,14 +19,14 @@ struct ClusterView::Run {
 };
 
 struct ClusterView::Graph {
-  std::map<std::string, StatusShadow> shadows;     // by uid
-  std::map<std::string, Run> runs;                 // by run id
-  std::map<std::string, std::string> run_of;       // uid of a Job or pod -> run id
+  std::map<std::string, StatusShadow> shadows;  // by uid
+  std::map<std::string, Run> runs;              // by run id
+  std::map<std::string, std::string> run_of;    // uid of a Job or pod -> run id
   struct Failure {
     std::string message;
     TimeNs since = 0;
   };
-  std::map<std::string, Failure> create_failures;  // by the Job's uid
+  std::map<std::string, Failure> create_failures;   // by the Job's uid
   std::map<std::string, std::string> job_of_event;  // event name -> the Job's uid
 
   // News since the last TakeDeltas.
@@ -144,7 +144,8 @@ void ClusterView::Upsert(const ResourceType& type, const ObjectRef& ref, const J
   std::shared_ptr<const ObservedDataJob> data_job;
   if (Is(type, kWants)) want = std::make_shared<const ObservedWant>(DecodeWant(object));
   if (Is(type, kTaints)) taint = std::make_shared<const ObservedTaint>(DecodeTaint(object));
-  if (Is(type, kDataJobs)) data_job = std::make_shared<const ObservedDataJob>(DecodeDataJob(object));
+  if (Is(type, kDataJobs))
+    data_job = std::make_shared<const ObservedDataJob>(DecodeDataJob(object));
   {
     std::lock_guard lock(mutex_);
     auto& graph = graphs_[ref.ns];
@@ -174,7 +175,8 @@ void ClusterView::Remove(const ResourceType& type, const ObjectRef& ref) {
     if (found == graphs_.end()) return;
     Graph& graph = *found->second;
     if (Is(type, kEvents)) {
-      if (auto event = graph.job_of_event.extract(ref.name)) graph.create_failures.erase(event.mapped());
+      if (auto event = graph.job_of_event.extract(ref.name))
+        graph.create_failures.erase(event.mapped());
       return;
     }
     graph.shadows.erase(ref.uid);
@@ -352,7 +354,8 @@ std::vector<Delta> ClusterView::TakeDeltas(const std::string& name) {
   auto found = graphs_.find(name);
   if (found == graphs_.end()) return deltas;
   Graph& graph = *found->second;
-  for (auto& [job, value] : graph.data_jobs) deltas.push_back(DataJobChanged{job, std::move(value)});
+  for (auto& [job, value] : graph.data_jobs)
+    deltas.push_back(DataJobChanged{job, std::move(value)});
   for (auto& [uid, value] : graph.wants) deltas.push_back(WantChanged{uid, std::move(value)});
   for (auto& [uid, value] : graph.taints) deltas.push_back(TaintChanged{uid, std::move(value)});
   for (const std::string& run_id : graph.changed_runs)

@@ -1,4 +1,5 @@
-// ClusterView: what the informers and the effects have told, kept per graph until the reconciler takes it.
+// ClusterView: what the informers and the effects have told, kept per graph until the reconciler
+// takes it.
 #pragma once
 
 #include <functional>
@@ -29,7 +30,8 @@ class ClusterView {
   // A sink for one informer over `ns` (empty: all). A graph is synced once every required sink that
   // covers it has been listed. `type` is one of Wants, Taints, DataJobs, Jobs, Pods, Nodes, Events.
   // Until nodes have been listed a lost node is judged from its pods' conditions.
-  std::unique_ptr<ObjectSink> NewSink(const ResourceType& type, const std::string& ns, bool required);
+  std::unique_ptr<ObjectSink> NewSink(const ResourceType& type, const std::string& ns,
+                                      bool required);
 
   bool Synced(const std::string& graph) const;
   std::vector<Delta> TakeDeltas(const std::string& graph);
@@ -73,8 +75,8 @@ class ClusterView {
   const Clock& clock_;
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, std::unique_ptr<Graph>> graphs_;
-  std::map<std::string, int> unlisted_;      // scope -> required sinks not yet listed
-  std::map<std::string, NodeState> nodes_;   // known, and unknown ones that pods name
+  std::map<std::string, int> unlisted_;     // scope -> required sinks not yet listed
+  std::map<std::string, NodeState> nodes_;  // known, and unknown ones that pods name
   bool nodes_listed_ = false;
   std::function<void(const std::string&)> listener_;
 };

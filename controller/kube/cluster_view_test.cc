@@ -49,10 +49,11 @@ class ClusterViewTest : public ::testing::Test {
     return found;
   }
 
-  static std::string Want(const std::string& uid, const std::string& version, const std::string& ns = "sales") {
+  static std::string Want(const std::string& uid, const std::string& version,
+                          const std::string& ns = "sales") {
     return R"({"metadata":{"namespace":")" + ns + R"(","name":"w","uid":")" + uid +
-           R"(","resourceVersion":")" + version + R"("},"spec":{"partitions":["a"]},"status":{"progress":")" +
-           version + R"("}})";
+           R"(","resourceVersion":")" + version +
+           R"("},"spec":{"partitions":["a"]},"status":{"progress":")" + version + R"("}})";
   }
   static std::string Job(const std::string& uid = "ju") {
     return R"({"metadata":{"namespace":"sales","name":"j","uid":")" + uid +
@@ -64,10 +65,12 @@ class ClusterViewTest : public ::testing::Test {
            R"(","creationTimestamp":"1970-01-01T00:00:)" + std::to_string(second) +
            R"(Z","labels":{"databuild.dev/run":"r","batch.kubernetes.io/job-name":"j",)"
            R"("batch.kubernetes.io/controller-uid":"ju"},"annotations":{"databuild.dev/log-id":"l"}},)"
-           R"("spec":{"nodeName":")" + node + R"("},"status":{"phase":"Running"}})";
+           R"("spec":{"nodeName":")" +
+           node + R"("},"status":{"phase":"Running"}})";
   }
   static std::string Node(const std::string& ready) {
-    return R"({"metadata":{"name":"n1","uid":"nu"},"status":{"conditions":[{"type":"Ready","status":")" +
+    return R"({"metadata":{"name":"n1","uid":"nu"},"status":{"conditions":[)"
+           R"({"type":"Ready","status":")" +
            ready + R"(","lastTransitionTime":"1970-01-01T00:01:00Z"}]}})";
   }
 
@@ -171,7 +174,8 @@ TEST_F(ClusterViewTest, AFailedCreateIsToldUntilThereIsAPod) {
   auto event = [](const std::string& message) {
     return R"({"metadata":{"namespace":"sales","name":"e1","uid":"eu"},"reason":"FailedCreate",)"
            R"("involvedObject":{"kind":"Job","name":"j","uid":"ju"},"firstTimestamp":"1970-01-01T00:00:20Z",)"
-           R"("message":")" + message + "\"}";
+           R"("message":")" +
+           message + "\"}";
   };
   Put("Event", event("exceeded quota"));  // may come before the Job
   Put("Job", Job());

@@ -98,8 +98,7 @@ std::string CanonicalDigest(const JsonView& value) {
 RetrySpec DecodeRetry(const JsonView& retry, Problems& problems) {
   RetrySpec out;
   out.limit = Number<uint32_t>(retry["limit"], out.limit, "spec.retry.limit", problems);
-  out.backoff =
-      Duration(retry["backoff"], "spec.retry.backoff", problems).value_or(out.backoff);
+  out.backoff = Duration(retry["backoff"], "spec.retry.backoff", problems).value_or(out.backoff);
   out.max_backoff =
       Duration(retry["maxBackoff"], "spec.retry.maxBackoff", problems).value_or(out.max_backoff);
   out.infrastructure_limit =
@@ -222,7 +221,8 @@ ObservedJob DecodeJob(const JsonView& object) {
   status["conditions"].ForEachItem([&](const JsonView& condition) {
     if (condition["status"].Text() != "True") return;
     std::string_view type = condition["type"].Text();
-    // Interim conditions (FailureTarget, SuccessCriteriaMet) do not end a Job: its pod may still run.
+    // Interim conditions (FailureTarget, SuccessCriteriaMet) do not end a Job: its pod may still
+    // run.
     if (type == "Complete") job.phase = JobPhase::kComplete;
     if (type == "Failed") {
       job.phase = JobPhase::kFailed;

@@ -1,5 +1,5 @@
-// From API objects to the planner's plain structs. Pure and total: an object that cannot be used becomes
-// one with `error` set, never an exception and never nothing.
+// From API objects to the planner's plain structs. Pure and total: an object that cannot be used
+// becomes one with `error` set, never an exception and never nothing.
 #pragma once
 
 #include <string>
@@ -11,9 +11,10 @@
 namespace databuild::kube {
 
 // Where a Job and its pods carry what they belong to.
-inline constexpr char kGraphHashLabel[] = "databuild.dev/graph-label-hash";  // of the namespace's name
-inline constexpr char kJobLabel[] = "databuild.dev/job";                     // the DataJob's name
-inline constexpr char kRunLabel[] = "databuild.dev/run";                     // the run's id
+inline constexpr char kGraphHashLabel[] =
+    "databuild.dev/graph-label-hash";                     // of the namespace's name
+inline constexpr char kJobLabel[] = "databuild.dev/job";  // the DataJob's name
+inline constexpr char kRunLabel[] = "databuild.dev/run";  // the run's id
 inline constexpr char kRunIdAnnotation[] = "databuild.dev/job-run-id";
 inline constexpr char kLogIdAnnotation[] = "databuild.dev/log-id";
 inline constexpr char kJobLabelAnnotation[] = "databuild.dev/job-label";

@@ -102,7 +102,8 @@ TEST(Codec, ATaintIsRead) {
 }
 
 TEST(Codec, ADataJobIsReadWithDefaults) {
-  ObservedDataJob job = Decode(DecodeDataJob, R"({"metadata":{"name":"j"},"spec":{"outputs":["x/{d}"],
+  ObservedDataJob job =
+      Decode(DecodeDataJob, R"({"metadata":{"name":"j"},"spec":{"outputs":["x/{d}"],
     "inputs":[{"partition":"a","type":"Query"},{"partition":"b"}],"args":["{d}"],"env":{"A":"1"},
     "batching":{"maxPartitions":5,"by":["d"]},"retry":{"limit":1,"backoff":"500ms"},"timeout":"2h",
     "maxConcurrentRuns":4,"onNodeLost":"Retry","configure":"Container","template":{"spec":{"b":1,"a":2}}}})");
@@ -126,14 +127,17 @@ TEST(Codec, TheDigestOfASpecDependsOnItsMeaningOnly) {
   auto digest = [](const char* json) { return Decode(DecodeDataJob, json).spec_digest; };
   std::string first = digest(R"({"spec":{"outputs":["x"],"template":{"a":1,"b":2}}})");
   EXPECT_EQ(first.size(), 64u);
-  EXPECT_EQ(first, digest(R"({ "spec": {"template":{"b":2, "a":1}, "outputs":["x"]}, "status":{} })"));
+  EXPECT_EQ(first,
+            digest(R"({ "spec": {"template":{"b":2, "a":1}, "outputs":["x"]}, "status":{} })"));
   EXPECT_NE(first, digest(R"({"spec":{"outputs":["y"],"template":{"a":1,"b":2}}})"));
 }
 
 TEST(Codec, AJobsPhaseComesFromItsFinalConditions) {
   auto job = [](const std::string& status) {
-    return Decode(DecodeJob, R"({"metadata":{"name":"j","annotations":{"databuild.dev/job-run-id":"r",
-      "databuild.dev/log-id":"l"}},"status":)" + status + "}");
+    return Decode(DecodeJob,
+                  R"({"metadata":{"name":"j","annotations":{"databuild.dev/job-run-id":"r",
+      "databuild.dev/log-id":"l"}},"status":)" +
+                      status + "}");
   };
   EXPECT_EQ(job("{}").phase, JobPhase::kPending);
   EXPECT_EQ(job("{}").run_id, "r");
@@ -141,8 +145,10 @@ TEST(Codec, AJobsPhaseComesFromItsFinalConditions) {
   EXPECT_EQ(job(R"({"active":1})").phase, JobPhase::kActive);
   EXPECT_EQ(job(R"({"active":1,"conditions":[{"type":"FailureTarget","status":"True"}]})").phase,
             JobPhase::kActive);
-  EXPECT_EQ(job(R"({"conditions":[{"type":"Complete","status":"False"}]})").phase, JobPhase::kPending);
-  EXPECT_EQ(job(R"({"conditions":[{"type":"Complete","status":"True"}]})").phase, JobPhase::kComplete);
+  EXPECT_EQ(job(R"({"conditions":[{"type":"Complete","status":"False"}]})").phase,
+            JobPhase::kPending);
+  EXPECT_EQ(job(R"({"conditions":[{"type":"Complete","status":"True"}]})").phase,
+            JobPhase::kComplete);
   ObservedJob failed = job(R"({"conditions":[{"type":"Failed","status":"True",
     "reason":"DeadlineExceeded","message":"m","lastTransitionTime":"2025-01-05T00:00:00Z"}]})");
   EXPECT_EQ(failed.phase, JobPhase::kFailed);
@@ -151,9 +157,11 @@ TEST(Codec, AJobsPhaseComesFromItsFinalConditions) {
 }
 
 DecodedPod Pod(const std::string& status) {
-  return Decode(DecodePod, R"({"metadata":{"name":"p","uid":"u","creationTimestamp":"2025-01-05T00:00:00Z",
+  return Decode(DecodePod,
+                R"({"metadata":{"name":"p","uid":"u","creationTimestamp":"2025-01-05T00:00:00Z",
     "labels":{"batch.kubernetes.io/job-name":"j","batch.kubernetes.io/controller-uid":"ju"},
-    "annotations":{"databuild.dev/job-run-id":"r"}},"spec":{"nodeName":"n"},"status":)" + status + "}");
+    "annotations":{"databuild.dev/job-run-id":"r"}},"spec":{"nodeName":"n"},"status":)" +
+                    status + "}");
 }
 
 TEST(Codec, APodsEndIsThatOfContainerJob) {
@@ -174,7 +182,9 @@ TEST(Codec, APodsEndIsThatOfContainerJob) {
 
 TEST(Codec, OnlyBadWaitsAreReported) {
   EXPECT_EQ(Pod(R"({"phase":"Pending","containerStatuses":[{"name":"job","state":{"waiting":
-    {"reason":"PodInitializing"}}}]})").pod.waiting_reason, "");
+    {"reason":"PodInitializing"}}}]})")
+                .pod.waiting_reason,
+            "");
   DecodedPod pod = Pod(R"({"phase":"Pending","initContainerStatuses":[{"name":"databuild-install",
     "state":{"waiting":{"reason":"ImagePullBackOff","message":"no such image"}}}],
     "containerStatuses":[{"name":"job","state":{"waiting":{"reason":"PodInitializing"}}}]})");
@@ -189,7 +199,8 @@ TEST(Codec, DisruptionEvictionAndASilentNodeAreSeen) {
   EXPECT_EQ(evicted.pod.reason, "Evicted");
   EXPECT_EQ(evicted.pod.disruption_reason, "TerminationByKubelet");
   EXPECT_FALSE(evicted.ready_lost);
-  DecodedPod silent = Pod(R"({"phase":"Running","conditions":[{"type":"ContainersReady","status":"True"},
+  DecodedPod silent =
+      Pod(R"({"phase":"Running","conditions":[{"type":"ContainersReady","status":"True"},
     {"type":"Ready","status":"False","lastTransitionTime":"2025-01-05T00:00:00Z"}]})");
   EXPECT_TRUE(silent.ready_lost);
   EXPECT_EQ(silent.ready_lost_since, kJanuary5);

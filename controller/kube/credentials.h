@@ -1,4 +1,5 @@
-// How to reach an API server and who we are there: from the pod's service account or from a kubeconfig.
+// How to reach an API server and who we are there: from the pod's service account or from a
+// kubeconfig.
 //
 // Loading reads files once and says exactly which file and key is wrong. Tokens from files are read
 // again every minute through TokenSource; certificates from files at every new connection.
@@ -28,8 +29,8 @@ struct ClusterAccess {
   PemSource ca;                 // the only roots that are trusted
   PemSource client_certificate;
   PemSource client_key;
-  std::string token;       // used if token_file is empty
-  std::string token_file;  // wins over token, read again every minute
+  std::string token;                      // used if token_file is empty
+  std::string token_file;                 // wins over token, read again every minute
   bool insecure_skip_tls_verify = false;  // only ever from an explicit kubeconfig entry
   std::string default_namespace = "default";
   std::string origin;  // "in-cluster" or "kubeconfig FILE, context NAME": for messages

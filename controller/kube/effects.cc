@@ -8,9 +8,12 @@ namespace {
 
 const ResourceType& TypeOf(ObjectKind kind) {
   switch (kind) {
-    case ObjectKind::kTaint: return kTaints;
-    case ObjectKind::kDataJob: return kDataJobs;
-    case ObjectKind::kWant: break;
+    case ObjectKind::kTaint:
+      return kTaints;
+    case ObjectKind::kDataJob:
+      return kDataJobs;
+    case ObjectKind::kWant:
+      break;
   }
   return kWants;
 }
@@ -54,15 +57,11 @@ std::string EffectKey(const std::string& graph, const Effect& effect) {
 const char* EffectName(const Effect& effect) { return NameOf(effect).name; }
 
 EffectRunner::EffectRunner(ApiClient& client, ClusterView& view, const Clock& clock,
-                           JobSettings jobs, std::chrono::milliseconds call_timeout)
-    : client_(client),
-      view_(view),
-      clock_(clock),
-      jobs_(std::move(jobs)),
-      call_timeout_(call_timeout) {}
+                           EffectSettings settings)
+    : client_(client), view_(view), clock_(clock), settings_(std::move(settings)) {}
 
 CallOptions EffectRunner::Call(const Task& task) const {
-  return CallOptions::Within(call_timeout_, task.stop);
+  return CallOptions::Within(settings_.call_timeout, task.stop);
 }
 
 Status EffectRunner::Run(const std::string& graph, const Effect& effect, std::stop_token stop) {
@@ -77,7 +76,7 @@ Status EffectRunner::Refuse(const Task& task, const CreateJob& run, const Error&
 }
 
 Status EffectRunner::Do(const Task& task, const CreateJob& run) {
-  auto body = BuildJob(task.graph, run, jobs_);
+  auto body = BuildJob(task.graph, run, settings_.jobs);
   if (!body.ok()) return Refuse(task, run, body.error());
   ObjectPath jobs{kJobs, task.graph, "", ""};
   ApiReply reply = client_.Create(jobs, *body, Call(task));
@@ -94,8 +93,7 @@ Status EffectRunner::Do(const Task& task, const CreateJob& run) {
 }
 
 // Ours from an earlier try that we heard nothing of, or a stranger under our name?
-Status EffectRunner::AfterExists(const Task& task, const CreateJob& run,
-                                 const ObjectPath& path) {
+Status EffectRunner::AfterExists(const Task& task, const CreateJob& run, const ObjectPath& path) {
   ApiReply reply = client_.Get(path, Call(task));
   if (!reply.ok()) return reply.error().ToError();
   JsonParser parser;
@@ -177,7 +175,7 @@ Status EffectRunner::Do(const Task& task, const ConfirmObjectAbsent& object) {
 Status EffectRunner::Do(const Task& task, const ProveTemplate& proof) {
   const ObservedDataJob& definition = *proof.definition;
   TemplateProof result{definition.meta.uid, definition.meta.generation, false, ""};
-  auto job = BuildJob(task.graph, ExampleRun(proof.definition), jobs_);
+  auto job = BuildJob(task.graph, ExampleRun(proof.definition), settings_.jobs);
   if (!job.ok()) {
     result.message = job.error().message;
     view_.AddFact(task.graph, std::move(result));

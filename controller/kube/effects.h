@@ -17,12 +17,17 @@ std::string EffectKey(const std::string& graph, const Effect& effect);
 // Lower-case name for metrics and logs: "create_job".
 const char* EffectName(const Effect& effect);
 
-// Thread-safe. Results go to the view as facts; what stays undecided (no answer, a busy server) leaves
-// none, and the planner decides the effect again. PatchStatus is not for here: see StatusWriter.
+struct EffectSettings {
+  JobSettings jobs;
+  std::chrono::milliseconds call_timeout{30'000};  // of each request of an effect
+};
+
+// Thread-safe. Results go to the view as facts; what stays undecided (no answer, a busy server)
+// leaves none, and the planner decides the effect again. PatchStatus is not for here: see
+// StatusWriter.
 class EffectRunner {
  public:
-  EffectRunner(ApiClient& client, ClusterView& view, const Clock& clock, JobSettings jobs,
-               std::chrono::milliseconds call_timeout);
+  EffectRunner(ApiClient& client, ClusterView& view, const Clock& clock, EffectSettings settings);
 
   // The error, if the effect was not carried out.
   Status Run(const std::string& graph, const Effect& effect, std::stop_token stop);
@@ -47,8 +52,7 @@ class EffectRunner {
   ApiClient& client_;
   ClusterView& view_;
   const Clock& clock_;
-  const JobSettings jobs_;
-  const std::chrono::milliseconds call_timeout_;
+  const EffectSettings settings_;
 };
 
 }  // namespace databuild::kube

@@ -64,7 +64,8 @@ Status ConfigureTls(SSL_CTX* context, const ClusterAccess& access) {
   if (!access.insecure_skip_tls_verify) {
     auto roots = access.ca.Read();
     if (!UseRoots(context, roots.ok() ? *roots : std::string())) {
-      return Error{Errc::kInvalidArgument, access.origin + ": the cluster's CA holds no certificate" +
+      return Error{Errc::kInvalidArgument, access.origin +
+                                               ": the cluster's CA holds no certificate" +
                                                (roots.ok() ? "" : ": " + roots.error().message)};
     }
   }
@@ -150,7 +151,8 @@ struct HttpExchange::State : std::enable_shared_from_this<State> {
   std::string bytes;
   bool finished = false;
   bool abandoned = false;  // the caller is gone: bytes are dropped
-  std::optional<pplx::task_completion_event<size_t>> waiting;  // the pool's write that found it full
+  std::optional<pplx::task_completion_event<size_t>>
+      waiting;  // the pool's write that found it full
   size_t waiting_count = 0;
 
   void Fail(std::exception_ptr failure) {
@@ -225,7 +227,9 @@ class BodyBuffer final : public streams::details::streambuf_state_manager<uint8_
   pplx::task<int_type> _putc(uint8_t byte) override {
     return write_(&byte, 1).then([byte](size_t) { return static_cast<int_type>(byte); });
   }
-  pplx::task<size_t> _putn(const uint8_t* data, size_t count) override { return write_(data, count); }
+  pplx::task<size_t> _putn(const uint8_t* data, size_t count) override {
+    return write_(data, count);
+  }
   pplx::task<int_type> _bumpc() override { return NoRead(); }
   int_type _sbumpc() override { return traits::eof(); }
   pplx::task<int_type> _getc() override { return NoRead(); }
@@ -267,8 +271,9 @@ HttpExchange::~HttpExchange() {
 std::optional<HttpFault> HttpExchange::ReadHead(Deadline deadline, std::stop_token stop,
                                                 HttpHead& head) {
   std::unique_lock lock(state_->mutex);
-  auto fault = state_->Wait(lock, deadline, stop,
-                            [this] { return state_->head.has_value() || state_->fault.has_value(); });
+  auto fault = state_->Wait(lock, deadline, stop, [this] {
+    return state_->head.has_value() || state_->fault.has_value();
+  });
   if (fault) return fault;
   if (!state_->head) return state_->fault;
   head = *state_->head;
@@ -369,9 +374,9 @@ std::unique_ptr<HttpExchange> HttpTransport::Start(const HttpRequest& request) {
             http::http_response response = answered.get();
             {
               std::lock_guard lock(state->mutex);
-              state->head = HttpHead{response.status_code(), HeaderOf(response, "Retry-After"),
-                                     HeaderOf(response, "Content-Type"),
-                                     HeaderOf(response, "Warning")};
+              state->head =
+                  HttpHead{response.status_code(), HeaderOf(response, "Retry-After"),
+                           HeaderOf(response, "Content-Type"), HeaderOf(response, "Warning")};
               state->changed.notify_all();
             }
             response.content_ready().then([state](pplx::task<http::http_response> done) {

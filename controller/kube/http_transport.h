@@ -1,8 +1,10 @@
-// HTTP/1.1 over TLS to one server: the narrow gate to cpprestsdk, whose every header stays in the .cc.
+// HTTP/1.1 over TLS to one server: the narrow gate to cpprestsdk, whose every header stays in the
+// .cc.
 //
 // cpprestsdk moves bytes on its own small thread pool; callers block only on their own threads, in
-// ReadHead and Read, each with a deadline. What a caller has not yet read is held in a bounded buffer;
-// when it is full the socket is not read either. No redirect is followed, no system root is trusted.
+// ReadHead and Read, each with a deadline. What a caller has not yet read is held in a bounded
+// buffer; when it is full the socket is not read either. No redirect is followed, no system root is
+// trusted.
 #pragma once
 
 #include <chrono>
@@ -52,8 +54,10 @@ class HttpExchange {
 
   // Waits for status and headers. Nothing on success.
   std::optional<HttpFault> ReadHead(Deadline deadline, std::stop_token stop, HttpHead& head);
-  // Appends what has arrived to `out`, waiting for at least one byte; `end` is set after the last one.
-  std::optional<HttpFault> Read(Deadline deadline, std::stop_token stop, std::string& out, bool& end);
+  // Appends what has arrived to `out`, waiting for at least one byte; `end` is set after the last
+  // one.
+  std::optional<HttpFault> Read(Deadline deadline, std::stop_token stop, std::string& out,
+                                bool& end);
 
  private:
   friend class HttpTransport;
@@ -63,9 +67,9 @@ class HttpExchange {
 };
 
 struct TransportOptions {
-  std::chrono::seconds inactivity{60};       // no byte in either direction for this long ends it
-  size_t buffer_bytes = 256 * 1024;          // unread bytes beyond which the socket is not read
-  size_t pool_threads = 8;                   // of the whole process; the first transport decides
+  std::chrono::seconds inactivity{60};  // no byte in either direction for this long ends it
+  size_t buffer_bytes = 256 * 1024;     // unread bytes beyond which the socket is not read
+  size_t pool_threads = 8;              // of the whole process; the first transport decides
 };
 
 // Thread-safe.

@@ -197,8 +197,8 @@ Informer::Next Informer::WatchOnce(std::stop_token stop) {
   watch.label_selector = options_.label_selector;
   watch.field_selector = options_.field_selector;
   watch.resource_version = version_;
-  watch.timeout_seconds = std::uniform_int_distribution<int>(
-      options_.watch_seconds_min, options_.watch_seconds_max)(random_);
+  watch.timeout_seconds = std::uniform_int_distribution<int>(options_.watch_seconds_min,
+                                                             options_.watch_seconds_max)(random_);
   auto started = steady_clock::now();
   auto stream = client_.Watch(path_, watch, CallOptions::Within(options_.call_timeout, stop));
   if (!stream.ok()) return AfterOpenFailure(stream.error());

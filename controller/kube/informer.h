@@ -1,9 +1,9 @@
 // Informer: keeps a sink up to date with one collection of objects by list and watch.
 //
 // The sink sees, per object, a subsequence of its true states: states may be skipped, order between
-// objects is not defined, and what a list no longer shows is removed by absence. The version it works
-// from never goes back: a relist asks for at least the last version seen, and reads from the quorum when
-// the server says that version is gone.
+// objects is not defined, and what a list no longer shows is removed by absence. The version it
+// works from never goes back: a relist asks for at least the last version seen, and reads from the
+// quorum when the server says that version is gone.
 #pragma once
 
 #include <atomic>
@@ -43,16 +43,17 @@ struct InformerOptions {
   int page_size = 500;
   int watch_seconds_min = 300;  // the server ends each watch after a time drawn from this range
   int watch_seconds_max = 600;
-  std::chrono::milliseconds call_timeout{60'000};    // a list page, opening a watch
-  std::chrono::milliseconds stream_timeout{185'000};  // a watch without a byte (bookmarks come each minute)
+  std::chrono::milliseconds call_timeout{60'000};  // a list page, opening a watch
+  std::chrono::milliseconds stream_timeout{
+      185'000};  // a watch without a byte (bookmarks come each minute)
   BackoffSettings backoff;
   uint64_t seed = 0;  // 0: from the system's random source
 };
 
 struct InformerHealth {
   bool synced = false;
-  uint64_t lists = 0;          // complete ones
-  uint64_t watches = 0;        // opened
+  uint64_t lists = 0;    // complete ones
+  uint64_t watches = 0;  // opened
   uint64_t events = 0;
   uint64_t failures = 0;
   uint64_t skipped_frames = 0;  // well-formed, but not what the API promises
@@ -103,7 +104,7 @@ class Informer {
 
   // Only touched by the informer's thread.
   std::map<std::pair<std::string, std::string>, Known> known_;  // by namespace and name
-  std::string version_;       // last seen resourceVersion
+  std::string version_;                                         // last seen resourceVersion
   uint64_t list_number_ = 0;  // marks what the list under way has shown
   int fruitless_watches_ = 0;
   std::chrono::steady_clock::time_point last_list_{};

@@ -275,8 +275,10 @@ TEST_F(InformerTest, FramesOfAnotherKindAreSkipped) {
   Start();
   ASSERT_TRUE(mirror_.Shows(things_.Truth()));
   ASSERT_TRUE(Eventually([&] { return things_.open_watches() == 1; }));
-  things_.Inject(R"({"type":"ADDED","object":{"kind":"Table","metadata":{"resourceVersion":"999"}}})");
-  things_.Inject(R"({"type":"STRANGE","object":{"kind":"Thing","metadata":{"resourceVersion":"1"}}})");
+  things_.Inject(
+      R"({"type":"ADDED","object":{"kind":"Table","metadata":{"resourceVersion":"999"}}})");
+  things_.Inject(
+      R"({"type":"STRANGE","object":{"kind":"Thing","metadata":{"resourceVersion":"1"}}})");
   things_.Put("ns", "t0", "x");
   EXPECT_TRUE(mirror_.Shows(things_.Truth()));
   EXPECT_EQ(informer_->health().skipped_frames, 2u);
@@ -328,11 +330,20 @@ TEST_P(InformerFaults, AlwaysConvergesToTheTruthOfTheServer) {
   for (int i = 0; i < 300; ++i) {
     std::string name = "t" + std::to_string(random() % 30);
     switch (random() % 12) {
-      case 0: things_.Delete("ns", name); break;
-      case 1: things_.Bookmark(); break;
-      case 2: things_.EndWatches(); break;
-      case 3: if (random() % 4 == 0) things_.Compact(); break;
-      default: things_.Put("ns", name, std::to_string(i));
+      case 0:
+        things_.Delete("ns", name);
+        break;
+      case 1:
+        things_.Bookmark();
+        break;
+      case 2:
+        things_.EndWatches();
+        break;
+      case 3:
+        if (random() % 4 == 0) things_.Compact();
+        break;
+      default:
+        things_.Put("ns", name, std::to_string(i));
     }
     std::this_thread::sleep_for(1ms);  // spreads the changes over several watches
   }

@@ -190,8 +190,8 @@ Status CompletePodSpec(Json& spec, const CreateJob& run, const JobSettings& sett
   if (!spec.is_object()) return Unusable(run, "spec is missing");
   for (const char* key : {"serviceAccountName", "serviceAccount"}) {
     if (spec.contains(key) && !spec[key].is_null() && spec[key] != "") {
-      return Unusable(run, std::string(key) +
-                               " is refused: runs get no service account of their choice");
+      return Unusable(
+          run, std::string(key) + " is refused: runs get no service account of their choice");
     }
   }
   Json* container = FindJobContainer(spec);

@@ -1,4 +1,5 @@
-// The Kubernetes Job of a job run, as a pure function of the run, its DataJob's template and settings.
+// The Kubernetes Job of a job run, as a pure function of the run, its DataJob's template and
+// settings.
 #pragma once
 
 #include <string>
@@ -12,7 +13,7 @@ namespace databuild::kube {
 struct JobSettings {
   std::string wrapper_image;  // holds /databuild-exec
   std::string wrapper_pull_policy = "IfNotPresent";
-  DurationNs finished_ttl = 7 * kDay;       // backstop after an uninstall
+  DurationNs finished_ttl = 7 * kDay;         // backstop after an uninstall
   DurationNs start_allowance = 10 * kMinute;  // activeDeadlineSeconds beyond the run's timeout
 };
 
@@ -21,8 +22,8 @@ std::string JobName(const std::string& datajob_name, const std::string& run_id);
 // Value of the label databuild.dev/graph-label-hash.
 std::string GraphLabelHash(const std::string& graph);
 
-// JSON of the Job in namespace `graph`. Errors: kTooLarge (RunTooLarge: the run's lists do not fit into
-// a pod), kInvalidArgument (the template cannot be used, says why).
+// JSON of the Job in namespace `graph`. Errors: kTooLarge (RunTooLarge: the run's lists do not fit
+// into a pod), kInvalidArgument (the template cannot be used, says why).
 Result<std::string> BuildJob(const std::string& graph, const CreateJob& run,
                              const JobSettings& settings);
 

@@ -112,12 +112,11 @@ TEST(JobManifest, ThePodIsRestrictedByDefault) {
   Json spec = Build(MakeRun(kTemplate))["spec"]["template"]["spec"];
   EXPECT_EQ(spec["restartPolicy"], "Never");
   EXPECT_EQ(spec["automountServiceAccountToken"], false);
-  EXPECT_EQ(spec["securityContext"],
-            Json({{"runAsNonRoot", true},
-                  {"runAsUser", 65532},
-                  {"runAsGroup", 65532},
-                  {"fsGroup", 65532},
-                  {"seccompProfile", {{"type", "RuntimeDefault"}}}}));
+  EXPECT_EQ(spec["securityContext"], Json({{"runAsNonRoot", true},
+                                           {"runAsUser", 65532},
+                                           {"runAsGroup", 65532},
+                                           {"fsGroup", 65532},
+                                           {"seccompProfile", {{"type", "RuntimeDefault"}}}}));
   for (const char* list : {"containers", "initContainers"}) {
     for (const Json& container : spec[list]) {
       EXPECT_EQ(container["securityContext"]["allowPrivilegeEscalation"], false);
@@ -127,9 +126,10 @@ TEST(JobManifest, ThePodIsRestrictedByDefault) {
 }
 
 TEST(JobManifest, ATemplatesOwnSecuritySettingsAreKept) {
-  Json spec = Build(MakeRun(R"({"spec":{"securityContext":{"runAsUser":1000,"fsGroup":1000},"containers":[
+  Json spec =
+      Build(MakeRun(R"({"spec":{"securityContext":{"runAsUser":1000,"fsGroup":1000},"containers":[
     {"name":"job","image":"a","command":["x"],"securityContext":{"readOnlyRootFilesystem":true}}]}})"))
-      ["spec"]["template"]["spec"];
+          ["spec"]["template"]["spec"];
   EXPECT_EQ(spec["securityContext"]["runAsUser"], 1000);
   EXPECT_EQ(spec["securityContext"]["fsGroup"], 1000);
   EXPECT_EQ(spec["securityContext"]["runAsNonRoot"], true);
@@ -177,7 +177,8 @@ TEST(JobManifest, TheRunsSpecTravelsInTheEnvironment) {
 std::vector<std::pair<std::string, std::string>> RandomRefs(size_t count) {
   std::vector<std::pair<std::string, std::string>> refs;
   for (size_t i = 0; i < count; ++i)
-    refs.emplace_back("x/" + Sha256Hex("r" + std::to_string(i)), Sha256Hex("i" + std::to_string(i)));
+    refs.emplace_back("x/" + Sha256Hex("r" + std::to_string(i)),
+                      Sha256Hex("i" + std::to_string(i)));
   return refs;
 }
 
@@ -210,9 +211,11 @@ TEST(JobManifest, TemplatesThatCannotBeUsedSayWhy) {
       {"other container", R"({"spec":{"containers":[{"name":"x"}]}})", "no container named job"},
       {"no command", R"({"spec":{"containers":[{"name":"job","image":"a"}]}})", "no command"},
       {"empty command", R"({"spec":{"containers":[{"name":"job","command":[]}]}})", "no command"},
-      {"account", R"({"spec":{"serviceAccountName":"admin","containers":[{"name":"job","command":["x"]}]}})",
+      {"account",
+       R"({"spec":{"serviceAccountName":"admin","containers":[{"name":"job","command":["x"]}]}})",
        "serviceAccountName is refused"},
-      {"old account", R"({"spec":{"serviceAccount":"admin","containers":[{"name":"job","command":["x"]}]}})",
+      {"old account",
+       R"({"spec":{"serviceAccount":"admin","containers":[{"name":"job","command":["x"]}]}})",
        "serviceAccount is refused"},
   };
   for (const auto& bad : cases) {

@@ -13,7 +13,8 @@
 
 namespace databuild::kube {
 
-// Thread-safe. The destructor stops: tasks under way see their stop token, waiting ones are dropped.
+// Thread-safe. The destructor stops: tasks under way see their stop token, waiting ones are
+// dropped.
 class KeyedPool {
  public:
   using Task = std::function<void(std::stop_token)>;

@@ -8,9 +8,9 @@ KubeCluster::KubeCluster(ApiClient& client, const Clock& clock, KubeClusterOptio
     : client_(client),
       options_(std::move(options)),
       view_({options_.own_namespace}, clock),
-      runner_(client, view_, clock, options_.jobs, options_.call_timeout),
+      runner_(client, view_, clock, {options_.jobs, options_.call_timeout}),
       pool_(options_.effect_parallelism, options_.effects_waiting_max),
-      writer_(client, view_, pool_, clock, options_.status) {
+      writer_({client, view_, pool_, clock}, options_.status) {
   std::vector<std::string> scopes = options_.namespaces;
   if (scopes.empty()) scopes.push_back("");
   for (const std::string& ns : scopes) {

@@ -29,13 +29,14 @@ struct KubeClusterOptions {
   JobSettings jobs;
   StatusWriterOptions status;
   InformerOptions informer;  // page size, timeouts and backoff; type and scope are set here
-  // Called on pool threads after each effect, with its name ("create_job") and whether it was carried out.
+  // Called on pool threads after each effect, with its name ("create_job") and whether it was
+  // carried out.
   std::function<void(const char* effect, bool ok)> observe_effect;
 };
 
 struct NamedHealth {
-  std::string resource;   // "wants"
-  std::string scope;      // namespace, empty: all
+  std::string resource;  // "wants"
+  std::string scope;     // namespace, empty: all
   InformerHealth health;
 };
 

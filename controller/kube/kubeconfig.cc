@@ -137,14 +137,15 @@ Status UseCluster(const Entry& cluster, ClusterAccess& access) {
 Status UseUser(const Entry& user, ClusterAccess& access) {
   for (const char* plugin : {"exec", "auth-provider"}) {
     if (!user.body[plugin]) continue;
-    return Error{Errc::kUnsupported,
-                 "kubeconfig " + user.file + ": user \"" + user.name + "\": " + plugin +
-                     " plugins are not supported; use a token, a tokenFile or a client certificate"};
+    return Error{
+        Errc::kUnsupported,
+        "kubeconfig " + user.file + ": user \"" + user.name + "\": " + plugin +
+            " plugins are not supported; use a token, a tokenFile or a client certificate"};
   }
   for (const char* key : {"username", "password", "as"}) {
     if (!user.body[key]) continue;
-    return Error{Errc::kUnsupported, "kubeconfig " + user.file + ": user \"" + user.name + "\": " +
-                                         key + " is not supported"};
+    return Error{Errc::kUnsupported, "kubeconfig " + user.file + ": user \"" + user.name +
+                                         "\": " + key + " is not supported"};
   }
   access.token = Scalar(user.body, "token");
   access.token_file = Resolve(user, Scalar(user.body, "tokenFile"));
@@ -177,7 +178,8 @@ Result<ClusterAccess> Load(const std::string& files, const std::string& context_
     ASSIGN_OR_RETURN(Entry entry, Find(merged.users, "user", user, merged));
     RETURN_IF_ERROR(UseUser(entry, access));
   }
-  if (std::string ns = Scalar(context.body, "namespace"); !ns.empty()) access.default_namespace = ns;
+  if (std::string ns = Scalar(context.body, "namespace"); !ns.empty())
+    access.default_namespace = ns;
   return access;
 }
 

@@ -84,8 +84,8 @@ void LeaseElector::Wait(milliseconds time, std::stop_token stop) {
 
 void LeaseElector::Run(std::stop_token stop) {
   if (!Acquire(stop)) return;
-  LogInfo("lease acquired", {{"lease", options_.ns + "/" + options_.name},
-                             {"holder", options_.identity}});
+  LogInfo("lease acquired",
+          {{"lease", options_.ns + "/" + options_.name}, {"holder", options_.identity}});
   if (callbacks_.acquired) callbacks_.acquired();
   Renew(stop);
 }
@@ -94,8 +94,8 @@ bool LeaseElector::Acquire(std::stop_token stop) {
   std::uniform_real_distribution<double> jitter(1.0, 1.0 + kAcquireJitter);
   while (!stop.stop_requested()) {
     if (TryOnce(steady_clock::now() + options_.renew_deadline, stop)) return true;
-    auto wait = static_cast<int64_t>(static_cast<double>(options_.retry_period.count()) *
-                                     jitter(random_));
+    auto wait =
+        static_cast<int64_t>(static_cast<double>(options_.retry_period.count()) * jitter(random_));
     Wait(milliseconds(wait), stop);
   }
   return false;

@@ -1,8 +1,8 @@
 // Leader election by a coordination.k8s.io Lease.
 //
-// Only the local, monotonic time at which a change of the record was seen counts; times written by others
-// are never compared with our clock. A lease gives no fencing: the log's epoch does. Runs on its own
-// thread and needs an ApiClient of its own, so that nothing else can hold renewals up.
+// Only the local, monotonic time at which a change of the record was seen counts; times written by
+// others are never compared with our clock. A lease gives no fencing: the log's epoch does. Runs on
+// its own thread and needs an ApiClient of its own, so that nothing else can hold renewals up.
 #pragma once
 
 #include <atomic>
@@ -34,8 +34,8 @@ class LeaseElector {
   struct Callbacks {
     // Once, on the elector's thread.
     std::function<void()> acquired;
-    // At most once, on the elector's thread: the lease could not be renewed or was taken. The process
-    // must end; there is no way back to being a standby.
+    // At most once, on the elector's thread: the lease could not be renewed or was taken. The
+    // process must end; there is no way back to being a standby.
     std::function<void(const std::string& why)> lost;
   };
 
@@ -46,7 +46,8 @@ class LeaseElector {
   LeaseElector& operator=(const LeaseElector&) = delete;
 
   void Start();
-  // Ends the election; gives the lease back if it is held. Call after everything that writes has ended.
+  // Ends the election; gives the lease back if it is held. Call after everything that writes has
+  // ended.
   void Stop();
 
   // Held and renewed within `duration`.

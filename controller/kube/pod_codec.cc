@@ -8,10 +8,10 @@ namespace databuild::kube {
 
 namespace {
 
-// A container that waits for one of these may wait for ever. ContainerCreating and PodInitializing are
-// the normal way up.
+// A container that waits for one of these may wait for ever. ContainerCreating and PodInitializing
+// are the normal way up.
 constexpr std::array<std::string_view, 8> kBadWaits = {
-    "CreateContainerConfigError", "InvalidImageName",    "ErrImagePull",      "ImagePullBackOff",
+    "CreateContainerConfigError", "InvalidImageName",     "ErrImagePull",      "ImagePullBackOff",
     "ErrImageNeverPull",          "CreateContainerError", "RunContainerError", "ImageInspectError"};
 
 PodPhase PhaseOf(std::string_view phase) {

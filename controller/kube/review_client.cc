@@ -29,8 +29,8 @@ Result<TokenReviewAnswer> KubeReviewClient::ReviewToken(const std::string& token
   Json body{{"apiVersion", ApiVersion(kTokenReviews)},
             {"kind", "TokenReview"},
             {"spec", {{"token", token}, {"audiences", Json::array({audience})}}}};
-  ApiReply reply = client_.Create({kTokenReviews, "", "", ""}, Dump(body),
-                                  CallOptions::Within(kReviewTimeout));
+  ApiReply reply =
+      client_.Create({kTokenReviews, "", "", ""}, Dump(body), CallOptions::Within(kReviewTimeout));
   if (!reply.ok()) return reply.error().ToError();
   JsonParser parser;
   ASSIGN_OR_RETURN(JsonView review, parser.Parse(*reply));
@@ -63,15 +63,15 @@ Result<bool> KubeReviewClient::ReviewAccess(const Caller& caller, const AccessQu
               {"groups", caller.groups},
               {"extra", caller.extra},
               {"resourceAttributes", std::move(attributes)}}}};
-  ApiReply reply = client_.Create({kAccessReviews, "", "", ""}, Dump(body),
-                                  CallOptions::Within(kReviewTimeout));
+  ApiReply reply =
+      client_.Create({kAccessReviews, "", "", ""}, Dump(body), CallOptions::Within(kReviewTimeout));
   if (!reply.ok()) return reply.error().ToError();
   JsonParser parser;
   ASSIGN_OR_RETURN(JsonView review, parser.Parse(*reply));
   JsonView status = review["status"];
   if (!status["allowed"].exists()) {
-    return Error{Errc::kCorrupt, "the SubjectAccessReview for " + caller.name +
-                                     " came back without an answer"};
+    return Error{Errc::kCorrupt,
+                 "the SubjectAccessReview for " + caller.name + " came back without an answer"};
   }
   return status["allowed"].Bool() && !status["denied"].Bool();
 }

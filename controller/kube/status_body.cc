@@ -76,13 +76,13 @@ Json Conditions(const std::vector<Condition>& conditions, int64_t generation,
       return known.type == condition.type && known.status == condition.status &&
              !known.time.empty();
     });
-    list.push_back({{"type", condition.type},
-                    {"status", condition.status},
-                    {"reason", condition.reason.empty() ? "Unknown" : condition.reason},
-                    {"message", Cut(condition.message, kConditionMessageBytes)},
-                    {"observedGeneration", generation},
-                    {"lastTransitionTime",
-                     kept == before.since.end() ? WholeSecond(now) : kept->time}});
+    list.push_back(
+        {{"type", condition.type},
+         {"status", condition.status},
+         {"reason", condition.reason.empty() ? "Unknown" : condition.reason},
+         {"message", Cut(condition.message, kConditionMessageBytes)},
+         {"observedGeneration", generation},
+         {"lastTransitionTime", kept == before.since.end() ? WholeSecond(now) : kept->time}});
   }
   return list;
 }
@@ -103,15 +103,15 @@ Json Details(const std::vector<StatusDetail>& details) {
 
 Json Fields(const WantStatus& status) {
   Json fields{{"wantId", status.want_id},
-          {"partitions",
-           {{"total", status.total},
-            {"available", status.available},
-            {"building", status.building},
-            {"waiting", status.waiting},
-            {"failed", status.failed},
-            {"external", status.external}}},
-          {"progress", status.progress},
-          {"details", Details(status.details)}};
+              {"partitions",
+               {{"total", status.total},
+                {"available", status.available},
+                {"building", status.building},
+                {"waiting", status.waiting},
+                {"failed", status.failed},
+                {"external", status.external}}},
+              {"progress", status.progress},
+              {"details", Details(status.details)}};
   if (!status.build_request_id.empty()) fields["buildRequestId"] = status.build_request_id;
   return fields;
 }

@@ -22,8 +22,8 @@ struct StatusShadow {
     std::string time;  // lastTransitionTime as written
   };
   std::string resource_version;
-  uint64_t digest = 0;       // of all but lastTransitionTime
-  uint64_t conditions = 0;   // of type, status and reason of the conditions and observedGeneration
+  uint64_t digest = 0;      // of all but lastTransitionTime
+  uint64_t conditions = 0;  // of type, status and reason of the conditions and observedGeneration
   std::vector<Since> since;
 };
 
@@ -31,7 +31,7 @@ struct StatusShadow {
 StatusShadow ShadowOf(const JsonView& object);
 
 struct StatusBody {
-  std::string patch;  // a JSON patch that applies to this UID only
+  std::string patch;    // a JSON patch that applies to this UID only
   StatusShadow shadow;  // what the object will look like; resource_version empty
 };
 // Conditions that keep their status keep the lastTransitionTime of `before`; others get `now`.

@@ -18,7 +18,8 @@ WantStatus Building() {
   status.total = 31;
   status.available = 3;
   status.progress = "3/31";
-  status.conditions = {{"Ready", "False", "Building", "3 of 31"}, {"Stalled", "False", "Building", ""}};
+  status.conditions = {{"Ready", "False", "Building", "3 of 31"},
+                       {"Stalled", "False", "Building", ""}};
   status.event_index = 9;
   return status;
 }
@@ -27,7 +28,8 @@ WantStatus Building() {
 std::string Stored(const StatusBody& body, const std::string& version) {
   Json patch = Json::parse(body.patch);
   return Json{{"metadata", {{"uid", "u"}, {"resourceVersion", version}}},
-              {"status", patch[1]["value"]}}.dump();
+              {"status", patch[1]["value"]}}
+      .dump();
 }
 
 StatusShadow ShadowOfText(const std::string& json) {
@@ -80,17 +82,20 @@ TEST(StatusBody, CountersAndMessagesAreToldApartFromConditions) {
   EXPECT_EQ(after.shadow.conditions, before.shadow.conditions);
   WantStatus turned = Building();
   turned.conditions[0].reason = "Queued";
-  EXPECT_NE(RenderStatus(turned, "u", before.shadow, kNow).shadow.conditions, before.shadow.conditions);
+  EXPECT_NE(RenderStatus(turned, "u", before.shadow, kNow).shadow.conditions,
+            before.shadow.conditions);
   WantStatus edited = Building();
   edited.observed_generation = 2;
-  EXPECT_NE(RenderStatus(edited, "u", before.shadow, kNow).shadow.conditions, before.shadow.conditions);
+  EXPECT_NE(RenderStatus(edited, "u", before.shadow, kNow).shadow.conditions,
+            before.shadow.conditions);
 }
 
 TEST(StatusBody, TheLargestStatusStaysUnderThirtyTwoKilobytes) {
   WantStatus status = Building();
   for (auto& condition : status.conditions) condition.message = std::string(100'000, 'm');
   for (int i = 0; i < 100; ++i)
-    status.details.push_back({std::string(512, 'r'), "FAILED", "BuildFailed", std::string(9'000, 'x'), "id"});
+    status.details.push_back(
+        {std::string(512, 'r'), "FAILED", "BuildFailed", std::string(9'000, 'x'), "id"});
   StatusBody body = RenderStatus(status, "u", {}, kNow);
   EXPECT_LT(body.patch.size(), 32u * 1024);
   Json details = Json::parse(body.patch)[1]["value"]["details"];
@@ -107,8 +112,8 @@ TEST(StatusBody, TextIsCutBetweenCharacters) {
 }
 
 TEST(StatusBody, DefaultStatusOfANewObjectIsNoMatch) {
-  StatusShadow fresh = ShadowOfText(
-      R"({"metadata":{"resourceVersion":"1"},"status":{"observedGeneration":-1}})");
+  StatusShadow fresh =
+      ShadowOfText(R"({"metadata":{"resourceVersion":"1"},"status":{"observedGeneration":-1}})");
   EXPECT_NE(fresh.digest, RenderStatus(Building(), "u", fresh, kNow).shadow.digest);
 }
 

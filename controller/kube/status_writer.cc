@@ -14,9 +14,12 @@ constexpr auto kNoNews = std::chrono::hours(1);
 
 const ResourceType& TypeOf(ObjectKind kind) {
   switch (kind) {
-    case ObjectKind::kTaint: return kTaints;
-    case ObjectKind::kDataJob: return kDataJobs;
-    case ObjectKind::kWant: break;
+    case ObjectKind::kTaint:
+      return kTaints;
+    case ObjectKind::kDataJob:
+      return kDataJobs;
+    case ObjectKind::kWant:
+      break;
   }
   return kWants;
 }
@@ -24,20 +27,15 @@ const ResourceType& TypeOf(ObjectKind kind) {
 // The object is gone, or another one has its name now: nothing is left to say.
 bool IsGone(const ApiReply& reply) {
   if (reply.failed_with(ApiFailure::kNotFound)) return true;
-  // A JSON patch whose test fails is refused without a cause; a status that is wrong names its fields.
+  // A JSON patch whose test fails is refused without a cause; a status that is wrong names its
+  // fields.
   return reply.failed_with(ApiFailure::kInvalid) && reply.error().causes.empty();
 }
 
 }  // namespace
 
-StatusWriter::StatusWriter(ApiClient& client, ClusterView& view, KeyedPool& pool, const Clock& clock,
-                           StatusWriterOptions options)
-    : client_(client),
-      view_(view),
-      pool_(pool),
-      clock_(clock),
-      options_(options),
-      thread_([this](std::stop_token stop) { Run(stop); }) {}
+StatusWriter::StatusWriter(Around around, StatusWriterOptions options)
+    : around_(around), options_(options), thread_([this](std::stop_token stop) { Run(stop); }) {}
 
 StatusWriter::~StatusWriter() { Stop(); }
 
@@ -71,8 +69,8 @@ void StatusWriter::Enqueue(const std::string& uid, Object& object, Time due) {
 // When the wanted status is to be written, or nothing if the cluster shows it already.
 void StatusWriter::Schedule(const std::string& uid, Object& object, Time now) {
   StatusShadow before;
-  if (auto shadow = view_.Shadow(object.graph, uid)) before = std::move(*shadow);
-  StatusBody body = RenderStatus(object.wanted->status, uid, before, clock_.Now());
+  if (auto shadow = around_.view.Shadow(object.graph, uid)) before = std::move(*shadow);
+  StatusBody body = RenderStatus(object.wanted->status, uid, before, around_.clock.Now());
   if (body.shadow.digest == before.digest) {
     object.wanted.reset();
     Enqueue(uid, object, object.last_write + kForgetAfter);
@@ -115,9 +113,9 @@ void StatusWriter::Run(std::stop_token stop) {
 bool StatusWriter::Dispatch(const std::string& uid, Object& object) {
   PatchStatus wanted = *object.wanted;
   std::string graph = object.graph;
-  bool taken = pool_.Submit("status/" + uid, [this, uid, graph, wanted](std::stop_token stop) {
-    Write(uid, graph, wanted, stop);
-  });
+  bool taken = around_.pool.Submit(
+      "status/" + uid,
+      [this, uid, graph, wanted](std::stop_token stop) { Write(uid, graph, wanted, stop); });
   if (!taken) return false;
   object.wanted.reset();
   object.writing = true;
@@ -127,16 +125,16 @@ bool StatusWriter::Dispatch(const std::string& uid, Object& object) {
 
 void StatusWriter::Write(const std::string& uid, const std::string& graph,
                          const PatchStatus& wanted, std::stop_token stop) {
-  StatusShadow before = view_.Shadow(graph, uid).value_or(StatusShadow{});
-  StatusBody body = RenderStatus(wanted.status, uid, before, clock_.Now());
+  StatusShadow before = around_.view.Shadow(graph, uid).value_or(StatusShadow{});
+  StatusBody body = RenderStatus(wanted.status, uid, before, around_.clock.Now());
   ObjectPath path{TypeOf(wanted.kind), graph, wanted.name, "status"};
-  ApiReply reply = client_.Patch(path, PatchType::kJson, body.patch,
-                                 CallOptions::Within(options_.call_timeout, stop));
+  ApiReply reply = around_.client.Patch(path, PatchType::kJson, body.patch,
+                                        CallOptions::Within(options_.call_timeout, stop));
   bool done = true;
   if (reply.ok()) {
     JsonParser parser;
     if (auto object = parser.Parse(*reply); object.ok())
-      view_.SetShadow(graph, uid, ShadowOf(*object));
+      around_.view.SetShadow(graph, uid, ShadowOf(*object));
   } else {
     done = IsGone(reply);
     if (!done && !reply.failed_with(ApiFailure::kStopped))

@@ -1,9 +1,9 @@
 // StatusWriter: brings status in the cluster to what was asked for last, with few writes.
 //
-// A change of a condition's type, status or reason (or of the generation) is written at once; what only
-// counts waits until the object's last write is some seconds old. Nothing is written when nothing differs.
-// A write that failed is tried again until it succeeds, something newer is asked for, or the object is
-// gone: nobody else would notice.
+// A change of a condition's type, status or reason (or of the generation) is written at once; what
+// only counts waits until the object's last write is some seconds old. Nothing is written when
+// nothing differs. A write that failed is tried again until it succeeds, something newer is asked
+// for, or the object is gone: nobody else would notice.
 #pragma once
 
 #include <chrono>
@@ -30,11 +30,16 @@ struct StatusWriterOptions {
                           std::chrono::milliseconds(120'000)};
 };
 
-// Thread-safe. Writes go through `pool`, keyed by the object.
+// Thread-safe.
 class StatusWriter {
  public:
-  StatusWriter(ApiClient& client, ClusterView& view, KeyedPool& pool, const Clock& clock,
-               StatusWriterOptions options);
+  struct Around {
+    ApiClient& client;
+    ClusterView& view;
+    KeyedPool& pool;  // carries the writes, keyed by the object
+    const Clock& clock;
+  };
+  StatusWriter(Around around, StatusWriterOptions options);
   ~StatusWriter();
 
   void Put(const std::string& graph, const PatchStatus& wanted);
@@ -60,15 +65,13 @@ class StatusWriter {
   void Write(const std::string& uid, const std::string& graph, const PatchStatus& wanted,
              std::stop_token stop);
 
-  ApiClient& client_;
-  ClusterView& view_;
-  KeyedPool& pool_;
-  const Clock& clock_;
+  const Around around_;
   const StatusWriterOptions options_;
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable_any changed_;
   std::map<std::string, Object> objects_;  // by uid
-  std::set<std::pair<Time, std::string>> queue_;  // when to look at an object: to write it, or to forget it
+  std::set<std::pair<Time, std::string>>
+      queue_;  // when to look at an object: to write it, or to forget it
   std::jthread thread_;
 };
 

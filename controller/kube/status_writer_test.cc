@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <latch>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/fault_proxy.h"
@@ -32,7 +33,8 @@ class StatusWriterTest : public ::testing::Test {
     options.writes_per_second = 500;
     options.backoff = {10ms, 50ms, 120s};
     pool_ = std::make_unique<KeyedPool>(4, 1000);
-    writer_ = std::make_unique<StatusWriter>(*client_, view_, *pool_, clock_, options);
+    writer_ = std::make_unique<StatusWriter>(StatusWriter::Around{*client_, view_, *pool_, clock_},
+                                             options);
   }
   void TearDown() override {
     writer_->Stop();
@@ -49,19 +51,22 @@ class StatusWriterTest : public ::testing::Test {
     std::string name = request.path.substr(0, request.path.rfind('/'));
     name = name.substr(name.rfind('/') + 1);
     Json patch = Json::parse(request.body);
-    if (patch[0]["value"] != "uid-" + name) return SendAnswer(connection, 422, testing::StatusJson(422, "Invalid", "no"));
+    if (patch[0]["value"] != "uid-" + name)
+      return SendAnswer(connection, 422, testing::StatusJson(422, "Invalid", "no"));
     ++writes_[name];
-    Json object{{"metadata", {{"name", name}, {"uid", "uid-" + name},
-                              {"resourceVersion", std::to_string(++version_)}}},
-                {"status", patch[1]["value"]}};
+    Json object{
+        {"metadata",
+         {{"name", name}, {"uid", "uid-" + name}, {"resourceVersion", std::to_string(++version_)}}},
+        {"status", patch[1]["value"]}};
     progress_[name] = object["status"]["progress"];
     return SendAnswer(connection, 200, object.dump());
   }
 
   void Show(const std::string& name) {
     JsonParser parser;
-    auto object = parser.Parse(R"({"metadata":{"namespace":"ns","name":")" + name + R"(","uid":"uid-)" + name +
-                               R"(","resourceVersion":"1"},"status":{"observedGeneration":-1}})");
+    auto object =
+        parser.Parse(R"({"metadata":{"namespace":"ns","name":")" + name + R"(","uid":"uid-)" +
+                     name + R"(","resourceVersion":"1"},"status":{"observedGeneration":-1}})");
     sink_->Upsert({"ns", name, "uid-" + name}, *object);
   }
   void Put(const std::string& name, const std::string& reason, const std::string& progress) {
@@ -168,37 +173,45 @@ TEST_F(StatusWriterTest, ManyObjectsAreWrittenOnceEach) {
 
 TEST(KeyedPool, NeverRunsTwoTasksOfOneKeyAndDropsTheSecond) {
   KeyedPool pool(4, 100);
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool go = false;
+  std::latch go(1), ended(2);
   std::atomic<int> ran{0};
   auto wait = [&](std::stop_token) {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return go; });
+    go.wait();
     ++ran;
+    ended.count_down();
   };
   EXPECT_TRUE(pool.Submit("a", wait));
   EXPECT_FALSE(pool.Submit("a", wait));
   EXPECT_TRUE(pool.Submit("b", wait));
-  {
-    std::lock_guard lock(mutex);
-    go = true;
-  }
-  changed.notify_all();
-  while (pool.pending() > 0) std::this_thread::sleep_for(1ms);
+  go.count_down();
+  ended.wait();
   EXPECT_EQ(ran, 2);
-  EXPECT_TRUE(pool.Submit("a", [](std::stop_token) {}));
+}
+
+TEST(KeyedPool, AKeyIsFreeAgainAfterItsTask) {
+  KeyedPool pool(1, 100);
+  for (int i = 0; i < 100; ++i) {
+    std::latch ended(1);
+    ASSERT_TRUE(pool.Submit("a", [&](std::stop_token) { ended.count_down(); }));
+    ended.wait();
+    // The only thread takes the next task after it has let go of the key of the one before.
+    std::latch behind(1);
+    ASSERT_TRUE(pool.Submit("b" + std::to_string(i), [&](std::stop_token) { behind.count_down(); }));
+    behind.wait();
+  }
 }
 
 TEST(KeyedPool, WhatWaitsIsBoundedAndStopDropsIt) {
   auto pool = std::make_unique<KeyedPool>(1, 2);
-  std::atomic<bool> started{false};
+  std::latch started(1);
   std::atomic<int> ran{0};
   ASSERT_TRUE(pool->Submit("block", [&](std::stop_token stop) {
-    started = true;
-    while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
+    started.count_down();
+    std::latch stopped(1);
+    std::stop_callback on_stop(stop, [&] { stopped.count_down(); });
+    stopped.wait();
   }));
-  while (!started) std::this_thread::sleep_for(1ms);
+  started.wait();
   EXPECT_TRUE(pool->Submit("1", [&](std::stop_token) { ++ran; }));
   EXPECT_TRUE(pool->Submit("2", [&](std::stop_token) { ++ran; }));
   EXPECT_FALSE(pool->Submit("3", [&](std::stop_token) { ++ran; }));

@@ -6,7 +6,8 @@ namespace databuild::testing {
 
 namespace {
 
-constexpr auto kLook = std::chrono::milliseconds(10);  // how soon a watch notices that its client left
+constexpr auto kLook =
+    std::chrono::milliseconds(10);  // how soon a watch notices that its client left
 
 uint64_t Number(const LoopbackRequest& request, const std::string& key) {
   auto found = request.query.find(key);
@@ -136,7 +137,8 @@ bool FakeCollection::List(const LoopbackRequest& request, LoopbackConnection& co
     } else {
       ++lists_;
       list_versions_.push_back(Value(request, "resourceVersion"));
-      // Not older than asked for is always true of the newest state; a future version is not there yet.
+      // Not older than asked for is always true of the newest state; a future version is not there
+      // yet.
       if (Number(request, "resourceVersion") > version_)
         return SendAnswer(connection, 410, StatusJson(410, "Expired", "unknown resourceVersion"));
       for (const auto& [key, object] : objects_) items.push_back(Render(object));

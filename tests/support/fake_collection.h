@@ -1,5 +1,5 @@
-// One collection of ConfigMap-like objects served with the API server's list and watch protocol: pages,
-// continue tokens, resourceVersions, bookmarks, 410 after a compaction. Thread-safe.
+// One collection of ConfigMap-like objects served with the API server's list and watch protocol:
+// pages, continue tokens, resourceVersions, bookmarks, 410 after a compaction. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -71,7 +71,7 @@ class FakeCollection {
   uint64_t version_ = 100;
   uint64_t floor_ = 100;  // oldest version that can be watched from
   uint64_t next_uid_ = 1;
-  uint64_t generation_ = 0;  // of open watches: raised to end them
+  uint64_t generation_ = 0;                                // of open watches: raised to end them
   std::map<std::string, std::vector<std::string>> pages_;  // continue token -> what is left
   std::map<std::string, uint64_t> page_versions_;
   int lists_ = 0;

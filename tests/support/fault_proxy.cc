@@ -48,19 +48,26 @@ class Faulty final : public LoopbackConnection {
 
 const char* ReasonOf(int status) {
   switch (status) {
-    case 409: return "Conflict";
-    case 410: return "Expired";
-    case 429: return "TooManyRequests";
-    case 503: return "ServiceUnavailable";
-    case 504: return "Timeout";
-    default: return "InternalError";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Expired";
+    case 429:
+      return "TooManyRequests";
+    case 503:
+      return "ServiceUnavailable";
+    case 504:
+      return "Timeout";
+    default:
+      return "InternalError";
   }
 }
 
 // One TLS connection to the API server with the admin's certificate.
 class Upstream {
  public:
-  explicit Upstream(const kube::ClusterAccess& access) : context_(SSL_CTX_new(TLS_client_method())) {
+  explicit Upstream(const kube::ClusterAccess& access)
+      : context_(SSL_CTX_new(TLS_client_method())) {
     CHECK(context_ != nullptr);
     auto certificate = access.client_certificate.Read();
     auto key = access.client_key.Read();
@@ -153,10 +160,22 @@ FaultPlan RandomFaults(uint64_t seed, double rate) {
     if (std::uniform_real_distribution<double>(0, 1)(random->engine) >= rate) return fault;
     static constexpr int kStatuses[] = {410, 429, 500, 504};
     switch (draw(5)) {
-      case 0: fault.kind = Fault::Kind::kStatus; fault.status = kStatuses[draw(4)]; break;
-      case 1: fault.kind = Fault::Kind::kCut; fault.bytes = draw(3000); break;
-      case 2: fault.kind = Fault::Kind::kTruncate; fault.bytes = draw(3000); break;
-      case 3: fault.kind = Fault::Kind::kDelay; fault.time = std::chrono::milliseconds(draw(50)); break;
+      case 0:
+        fault.kind = Fault::Kind::kStatus;
+        fault.status = kStatuses[draw(4)];
+        break;
+      case 1:
+        fault.kind = Fault::Kind::kCut;
+        fault.bytes = draw(3000);
+        break;
+      case 2:
+        fault.kind = Fault::Kind::kTruncate;
+        fault.bytes = draw(3000);
+        break;
+      case 3:
+        fault.kind = Fault::Kind::kDelay;
+        fault.time = std::chrono::milliseconds(draw(50));
+        break;
       default:
         fault.kind = Fault::Kind::kStall;
         fault.bytes = draw(3000);
@@ -198,7 +217,8 @@ LoopbackHandler ForwardTo(const kube::ClusterAccess& access) {
     head += "host: kubernetes\r\nconnection: close\r\n\r\n";
     if (!upstream.Send(head + request.body)) return false;
     for (;;) {
-      std::string bytes = upstream.Read([&] { return connection.Sleep(std::chrono::milliseconds(0)); });
+      std::string bytes =
+          upstream.Read([&] { return connection.Sleep(std::chrono::milliseconds(0)); });
       if (bytes.empty() || !connection.Send(bytes)) return false;
     }
   };

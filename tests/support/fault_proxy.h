@@ -1,7 +1,8 @@
-// Faults between a client and an API server: cut, delayed, truncated and refused answers, over loopback.
+// Faults between a client and an API server: cut, delayed, truncated and refused answers, over
+// loopback.
 //
-// A FaultProxy is a LoopbackServer in front of an upstream: either a handler in this process or a real API
-// server reached with TLS. Every request asks the plan which fault it gets.
+// A FaultProxy is a LoopbackServer in front of an upstream: either a handler in this process or a
+// real API server reached with TLS. Every request asks the plan which fault it gets.
 #pragma once
 
 #include <functional>

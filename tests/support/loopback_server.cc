@@ -43,9 +43,8 @@ void SplitTarget(LoopbackRequest& request) {
   request.path = Decode(target.substr(0, mark));
   while (mark != std::string_view::npos) {
     size_t next = target.find('&', mark + 1);
-    std::string_view pair = target.substr(mark + 1, next == std::string_view::npos
-                                                        ? std::string_view::npos
-                                                        : next - mark - 1);
+    std::string_view pair = target.substr(
+        mark + 1, next == std::string_view::npos ? std::string_view::npos : next - mark - 1);
     size_t equals = pair.find('=');
     if (!pair.empty()) {
       request.query[Decode(pair.substr(0, equals))] =
@@ -162,8 +161,9 @@ bool SendAnswer(LoopbackConnection& connection, int status, const std::string& b
 }
 
 bool SendChunkedHead(LoopbackConnection& connection, int status) {
-  return connection.Send("HTTP/1.1 " + std::to_string(status) +
-                         " X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+  return connection.Send(
+      "HTTP/1.1 " + std::to_string(status) +
+      " X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
 bool SendChunk(LoopbackConnection& connection, std::string_view bytes) {

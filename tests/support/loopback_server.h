@@ -1,5 +1,5 @@
-// A plain HTTP/1.1 server on 127.0.0.1 whose handler writes raw bytes: for tests that need a server which
-// misbehaves on purpose. One thread per connection.
+// A plain HTTP/1.1 server on 127.0.0.1 whose handler writes raw bytes: for tests that need a server
+// which misbehaves on purpose. One thread per connection.
 #pragma once
 
 #include <atomic>
@@ -17,8 +17,8 @@ namespace databuild::testing {
 
 struct LoopbackRequest {
   std::string method;
-  std::string path;                          // decoded, without the query
-  std::map<std::string, std::string> query;  // decoded
+  std::string path;                            // decoded, without the query
+  std::map<std::string, std::string> query;    // decoded
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
   std::string raw_target;

@@ -70,7 +70,8 @@ TEST_F(ApiConformance, AWatchShowsWhatHappenedAfterTheVersion) {
       auto event = parser.Parse(**frame);
       ASSERT_TRUE(event.ok());
       std::string type = (*event)["type"].Str();
-      if (type != "BOOKMARK") seen.push_back(type + " " + (*event)["object"]["metadata"]["name"].Str());
+      if (type != "BOOKMARK")
+        seen.push_back(type + " " + (*event)["object"]["metadata"]["name"].Str());
     }
   }
   // kube-root-ca.crt is put into every new namespace and may come in between.
@@ -133,8 +134,9 @@ TEST_F(ApiConformance, ASecondCreateAlreadyExistsAndAStaleReplaceConflicts) {
   ApiReply again = client_->Create(
       Maps(), R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}})", Soon());
   EXPECT_TRUE(again.failed_with(ApiFailure::kAlreadyExists));
-  std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":")" +
-                     Field(first, "metadata", "resourceVersion") + R"("},"data":{"value":"2"}})";
+  std::string body =
+      R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":")" +
+      Field(first, "metadata", "resourceVersion") + R"("},"data":{"value":"2"}})";
   ASSERT_TRUE(client_->Replace(Maps("a"), body, Soon()).ok());
   ApiReply stale = client_->Replace(Maps("a"), body, Soon());
   ASSERT_FALSE(stale.ok());
@@ -179,7 +181,8 @@ TEST_F(ApiConformance, AJsonPatchThatTestsAnotherUidChangesNothing) {
 }
 
 TEST_F(ApiConformance, ServerSideApplyCreatesAndChanges) {
-  std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"ssa"},"data":{"k":"1"}})";
+  std::string body =
+      R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"ssa"},"data":{"k":"1"}})";
   ASSERT_TRUE(client_->Patch(Maps("ssa"), PatchType::kApply, body, Soon()).ok());
   body.replace(body.find("\"1\""), 3, "\"2\"");
   ApiReply reply = client_->Patch(Maps("ssa"), PatchType::kApply, body, Soon());
@@ -237,7 +240,8 @@ TEST_F(ApiConformance, AWrongTokenIsUnauthenticated) {
 
 TEST_F(ApiConformance, AServiceAccountsTokenIsReviewedForItsAudience) {
   const ResourceType accounts{"", "v1", "serviceaccounts", "ServiceAccount"};
-  Create(accounts, ns_, R"({"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"reader"}})");
+  Create(accounts, ns_,
+         R"({"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"reader"}})");
   ApiReply token = client_->Create(
       {accounts, ns_, "reader", "token"},
       R"({"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"audiences":["databuild"]}})",
@@ -270,11 +274,12 @@ TEST_F(ApiConformance, AServiceAccountsTokenIsReviewedForItsAudience) {
   Create({"rbac.authorization.k8s.io", "v1", "roles", "Role"}, ns_,
          R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"r"},)"
          R"("rules":[{"apiGroups":["databuild.dev"],"resources":["wants"],"verbs":["list"]}]})");
-  Create(bindings, ns_,
-         R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"r"},)"
-         R"("roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},)"
-         R"("subjects":[{"kind":"ServiceAccount","name":"reader","namespace":")" +
-             ns_ + R"("}]})");
+  Create(
+      bindings, ns_,
+      R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"r"},)"
+      R"("roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},)"
+      R"("subjects":[{"kind":"ServiceAccount","name":"reader","namespace":")" +
+          ns_ + R"("}]})");
   EXPECT_TRUE(Eventually([&] {
     auto yes = reviews.ReviewAccess(caller, question);
     return yes.ok() && *yes;
@@ -283,7 +288,8 @@ TEST_F(ApiConformance, AServiceAccountsTokenIsReviewedForItsAudience) {
 
 TEST_F(ApiConformance, ATokenFileIsReadAgainAfterA401) {
   const ResourceType accounts{"", "v1", "serviceaccounts", "ServiceAccount"};
-  Create(accounts, ns_, R"({"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"reader"}})");
+  Create(accounts, ns_,
+         R"({"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"reader"}})");
   ApiReply token = client_->Create(
       {accounts, ns_, "reader", "token"},
       R"({"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}})", Soon());
@@ -360,8 +366,8 @@ TEST_F(ApiConformance, AHolderThatComesBackUnderItsNameTakesItsLeaseAtOnce) {
   options.identity = "databuild-0";
   Create(kLeases, ns_,
          R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"databuild"},)"
-                     R"("spec":{"holderIdentity":"databuild-0","leaseDurationSeconds":15,)"
-                     R"("renewTime":"2025-01-01T00:00:00.000000Z","leaseTransitions":3}})");
+         R"("spec":{"holderIdentity":"databuild-0","leaseDurationSeconds":15,)"
+         R"("renewTime":"2025-01-01T00:00:00.000000Z","leaseTransitions":3}})");
   std::atomic<int> acquired{0};
   LeaseElector elector(*client_, clock, options, {[&] { ++acquired; }, nullptr});
   elector.Start();

@@ -30,7 +30,9 @@ class ClusterConformance : public NamespaceFixture {
 
   // Collects deltas until one of type T satisfies `holds`.
   template <typename T>
-  std::optional<T> Await(const std::function<bool(const T&)>& holds = [](const T&) { return true; }) {
+  std::optional<T> Await(const std::function<bool(const T&)>& holds = [](const T&) {
+    return true;
+  }) {
     std::optional<T> found;
     Eventually([&] {
       for (Delta& delta : cluster_->TakeDeltas(ns_)) deltas_.push_back(std::move(delta));
@@ -48,11 +50,12 @@ class ClusterConformance : public NamespaceFixture {
   std::shared_ptr<const ObservedDataJob> CreateDataJob(const std::string& name,
                                                        const std::string& pod_spec_extra = "") {
     Create(kDataJobs, ns_,
-           R"({"apiVersion":"databuild.dev/v1alpha1","kind":"DataJob","metadata":{"name":")" + name +
-               R"("},"spec":{"outputs":["x/{date}"],"template":{"spec":{)" + pod_spec_extra +
+           R"({"apiVersion":"databuild.dev/v1alpha1","kind":"DataJob","metadata":{"name":")" +
+               name + R"("},"spec":{"outputs":["x/{date}"],"template":{"spec":{)" + pod_spec_extra +
                R"("containers":[{"name":"job","image":"databuild.test/busybox:1",)"
                R"("command":["sh","-c","echo hi"]}]}}}})");
-    auto seen = Await<DataJobChanged>([&](const auto& delta) { return delta.data_job && delta.name == name; });
+    auto seen = Await<DataJobChanged>(
+        [&](const auto& delta) { return delta.data_job && delta.name == name; });
     EXPECT_TRUE(seen.has_value());
     return seen ? seen->data_job : nullptr;
   }
@@ -86,7 +89,8 @@ TEST_F(ClusterConformance, AJobIsCreatedOnceSeenAndDeleted) {
   ASSERT_TRUE(Await<JobCreated>().has_value());
   Submit(run);  // the answer to the first was lost, say
   ASSERT_TRUE(Await<JobCreated>().has_value());
-  auto seen = Await<JobChanged>([&](const auto& delta) { return delta.run_id == run.run_id && delta.job; });
+  auto seen =
+      Await<JobChanged>([&](const auto& delta) { return delta.run_id == run.run_id && delta.job; });
   ASSERT_TRUE(seen.has_value());
   EXPECT_EQ(seen->job->log_id, kLogId);
   EXPECT_EQ(seen->job->name, JobName("revenue", run.run_id));
@@ -117,7 +121,8 @@ TEST_F(ClusterConformance, AQuotaRefusesTheJobWithTheServersWords) {
          R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},)"
          R"("spec":{"hard":{"count/jobs.batch":"0"}}})");
   ASSERT_TRUE(Eventually([&] {
-    ApiReply quota = client_->Get({{"", "v1", "resourcequotas", "ResourceQuota"}, ns_, "q", ""}, Soon());
+    ApiReply quota =
+        client_->Get({{"", "v1", "resourcequotas", "ResourceQuota"}, ns_, "q", ""}, Soon());
     return quota.ok() && quota->find("\"used\"") != std::string::npos;
   }));
   Submit(RunOf(definition, RandomUuid()));
@@ -147,11 +152,12 @@ TEST_F(ClusterConformance, ATemplateIsProvedByADryRunOfJobAndPod) {
 }
 
 TEST_F(ClusterConformance, RestrictedPodSecurityTakesTheDefaultsAndRefusesAPrivilegedTemplate) {
-  ASSERT_TRUE(client_
-                  ->Patch({kNamespaces, "", ns_, ""}, PatchType::kMerge,
-                          R"({"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}})",
-                          Soon())
-                  .ok());
+  ASSERT_TRUE(
+      client_
+          ->Patch({kNamespaces, "", ns_, ""}, PatchType::kMerge,
+                  R"({"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}})",
+                  Soon())
+          .ok());
   Submit(ProveTemplate{CreateDataJob("good")});
   auto good = Await<TemplateProof>();
   ASSERT_TRUE(good.has_value());
@@ -165,8 +171,8 @@ TEST_F(ClusterConformance, RestrictedPodSecurityTakesTheDefaultsAndRefusesAPrivi
 
 TEST_F(ClusterConformance, StatusIsWrittenWhenItDiffersAndOnlyThen) {
   Create(kWants, ns_,
-                            R"({"apiVersion":"databuild.dev/v1alpha1","kind":"Want","metadata":{"name":"w"},)"
-                            R"("spec":{"partitions":["x/2025-01-01"]}})");
+         R"({"apiVersion":"databuild.dev/v1alpha1","kind":"Want","metadata":{"name":"w"},)"
+         R"("spec":{"partitions":["x/2025-01-01"]}})");
   auto seen = Await<WantChanged>([](const auto& delta) { return delta.want != nullptr; });
   ASSERT_TRUE(seen.has_value());
   WantStatus status;
@@ -180,14 +186,16 @@ TEST_F(ClusterConformance, StatusIsWrittenWhenItDiffersAndOnlyThen) {
     status.conditions.push_back({type, "False", "Building", "waits for x"});
   ObjectPath path{kWants, ns_, "w", ""};
   Submit(PatchStatus{ObjectKind::kWant, "w", seen->uid, status});
-  ASSERT_TRUE(Eventually([&] { return Field(*client_->Get(path, Soon()), "status", "progress") == "0/1"; }));
+  ASSERT_TRUE(Eventually(
+      [&] { return Field(*client_->Get(path, Soon()), "status", "progress") == "0/1"; }));
   std::string version = Field(*client_->Get(path, Soon()), "metadata", "resourceVersion");
   Submit(PatchStatus{ObjectKind::kWant, "w", seen->uid, status});  // says the same: no write
   status.conditions[0] = {"Ready", "True", "Available", "all there"};
   status.progress = "1/1";
   status.details.clear();
   Submit(PatchStatus{ObjectKind::kWant, "w", seen->uid, status});
-  ASSERT_TRUE(Eventually([&] { return Field(*client_->Get(path, Soon()), "status", "progress") == "1/1"; }));
+  ASSERT_TRUE(Eventually(
+      [&] { return Field(*client_->Get(path, Soon()), "status", "progress") == "1/1"; }));
   ASSERT_TRUE(Eventually([&] { return cluster_->pending() == 0; }));
   // Exactly one write since: its resourceVersion is what the view last saw.
   std::string after = Field(*client_->Get(path, Soon()), "metadata", "resourceVersion");
@@ -220,7 +228,8 @@ TEST_F(ClusterConformance, AWantIsDeletedByUidAndConfirmedAbsent) {
   ASSERT_TRUE(Eventually([&] { return cluster_->pending() == 0; }));
   EXPECT_TRUE(client_->Get({kWants, ns_, "w", ""}, Soon()).ok());
   Submit(DeleteWant{"w", seen->uid});
-  ASSERT_TRUE(Await<WantChanged>([](const auto& delta) { return delta.want == nullptr; }).has_value());
+  ASSERT_TRUE(
+      Await<WantChanged>([](const auto& delta) { return delta.want == nullptr; }).has_value());
   Submit(ConfirmObjectAbsent{ObjectKind::kWant, "w", seen->uid});
   EXPECT_TRUE(Await<ObjectAbsent>().has_value());
 }

@@ -69,7 +69,8 @@ class InformerConformance : public NamespaceFixture {
         (void)client_->Delete(path, {}, Soon()).ok();
       } else {
         std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + name +
-                           R"(","labels":{"test":"x"}},"data":{"value":")" + std::to_string(i) + "\"}}";
+                           R"(","labels":{"test":"x"}},"data":{"value":")" + std::to_string(i) +
+                           "\"}}";
         ASSERT_TRUE(client_->Patch(path, PatchType::kApply, body, Soon()).ok());
       }
     }
@@ -120,8 +121,7 @@ TEST_F(InformerConformance, ConvergesThroughAProxyThatCutsDelaysAndRefuses) {
     calm = false;
     auto faults = testing::RandomFaults(seed, 0.5);
     testing::LoopbackServer proxy(testing::WithFaults(
-        testing::ForwardTo(access_),
-        [&calm, faults](const testing::LoopbackRequest& request) {
+        testing::ForwardTo(access_), [&calm, faults](const testing::LoopbackRequest& request) {
           return calm ? testing::Fault{} : faults(request);
         }));
     ClusterAccess through;

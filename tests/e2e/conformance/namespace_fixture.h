@@ -28,7 +28,8 @@ class NamespaceFixture : public ::testing::Test {
     access_ = *access;
     client_ = NewClient();
     ns_ = "conformance-" + RandomUuid().substr(0, 8);
-    Create(kNamespaces, "", R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")" + ns_ + "\"}}");
+    Create(kNamespaces, "",
+           R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")" + ns_ + "\"}}");
   }
   void TearDown() override {
     if (client_) (void)client_->Delete({kNamespaces, "", ns_, ""}, {}, Soon()).ok();
@@ -46,10 +47,11 @@ class NamespaceFixture : public ::testing::Test {
     return reply.ok() ? *reply : std::string();
   }
   std::string CreateMap(const std::string& name, const std::string& value,
-                     const std::string& label = "x") {
+                        const std::string& label = "x") {
     return Create(kConfigMaps, ns_,
                   R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + name +
-                      R"(","labels":{"test":")" + label + R"("}},"data":{"value":")" + value + "\"}}");
+                      R"(","labels":{"test":")" + label + R"("}},"data":{"value":")" + value +
+                      "\"}}");
   }
   // "metadata", "uid" of a JSON text.
   static std::string Field(const std::string& json, const std::string& outer,
