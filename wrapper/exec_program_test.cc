@@ -2,8 +2,8 @@
 // of its own, because forking a large test process takes longer than what is measured here.
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,22 +34,27 @@ TEST(ExecProgram, IsStaticSmallAndNeedsNothingOfTheImage) {
   EXPECT_NE(process.output().find("databuild-exec 0."), std::string::npos) << process.output();
 }
 
-TEST(ExecProgram, AddsAtMostFiveMillisecondsToACommand) {
-  // The best of fifty: what the program needs, not what else the machine is doing.
+// Processor time of all children that were waited for.
+int64_t ChildrenMicroseconds() {
+  rusage usage;
+  getrusage(RUSAGE_CHILDREN, &usage);
+  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 + usage.ru_utime.tv_usec +
+         usage.ru_stime.tv_usec;
+}
+
+TEST(ExecProgram, NeedsLessThanFiveMillisecondsToRunACommand) {
+  // Processor time of the best of fifty, the command included: what the program needs, whatever
+  // else the machine is doing. bench_exec measures wall time.
   int64_t best_us = 1'000'000;
   for (int i = 0; i < 50; ++i) {
-    timespec start, end;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    const int64_t before = ChildrenMicroseconds();
     ExecProcess process(
         {.args = {"run", "--local", "--output", "o", "--", DATABUILD_EXEC_PATH, "version"},
          .env = {},
          .stdout_path = {},
          .prepare = {}});
-    process.ReadUntil("task_launch_success");
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    best_us = std::min(
-        best_us, (end.tv_sec - start.tv_sec) * 1'000'000 + (end.tv_nsec - start.tv_nsec) / 1000);
     EXPECT_EQ(process.Wait(), 0);
+    best_us = std::min(best_us, ChildrenMicroseconds() - before);
   }
   EXPECT_LT(best_us, 5000);
 }
