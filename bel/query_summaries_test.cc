@@ -1,125 +1,14 @@
-// The query engine over folds that are made by hand.
-#include "bel/query.h"
-
+// Wants, job runs and summaries.
 #include <gtest/gtest.h>
 
-#include <map>
-#include <random>
-#include <set>
+#include <functional>
 
+#include "bel/query.h"
 #include "bel/query_events.h"
-#include "bel/query_page.h"
+#include "bel/query_testing.h"
 
 namespace databuild {
 namespace {
-
-constexpr TimeNs kStart = 1'736'035'200 * kSecond;  // 2025-01-05T00:00:00Z
-
-// Writes history straight into a fold.
-class World {
- public:
-  v1::BuildEvent& Next(const std::string& build = "b1") {
-    event_ = v1::BuildEvent();
-    event_.set_idx(++idx_);
-    event_.set_timestamp(kStart + idx_ * kSecond);
-    event_.set_build_request_id(build);
-    return event_;
-  }
-  void Apply() { state.Apply(event_); }
-
-  void Instance(const std::string& ref, int ordinal, v1::PartitionStatus status,
-                const std::string& run = "") {
-    v1::PartitionEvent& partition = *Next().mutable_partition_event();
-    partition.mutable_partition_ref()->set_str(ref);
-    partition.set_instance_id(ref + "#" + std::to_string(ordinal));
-    partition.set_ordinal(static_cast<uint32_t>(ordinal));
-    partition.set_status_code(status);
-    partition.set_job_run_id(run);
-    Apply();
-  }
-  void Build(const std::string& id, const std::string& want) {
-    v1::BuildRequestEvent& build = *Next(id).mutable_build_request_event();
-    build.mutable_status()->set_code(v1::BUILD_REQUEST_RECEIVED);
-    build.set_want_id(want);
-    build.set_attempt(1);
-    Apply();
-  }
-  void Make(const std::string& ref, int ordinal = 1) {
-    Instance(ref, ordinal, v1::PARTITION_REQUESTED);
-    Instance(ref, ordinal, v1::PARTITION_ANALYZED);
-    Instance(ref, ordinal, v1::PARTITION_BUILDING);
-    Instance(ref, ordinal, v1::PARTITION_AVAILABLE);
-  }
-  void Want(const std::string& id, const std::vector<std::string>& refs,
-            std::optional<uint64_t> ttl = {}) {
-    v1::WantEvent& want = *Next("").mutable_want_event();
-    want.set_want_id(id);
-    want.set_name("name-" + id);
-    want.set_lifecycle(v1::WANT_CREATED);
-    want.set_created_at(kStart + idx_ * kSecond);
-    if (ttl) want.set_ttl_seconds(*ttl);
-    for (const std::string& ref : refs) want.add_requested_partitions()->set_str(ref);
-    Apply();
-  }
-  void Move(const std::string& want_id, v1::WantLifecycle to) {
-    v1::WantEvent& want = *Next("").mutable_want_event();
-    want.set_want_id(want_id);
-    want.set_lifecycle(to);
-    Apply();
-  }
-  void Schedule(const std::string& run_id, const std::string& label,
-                const std::vector<std::string>& refs, const std::vector<std::string>& inputs = {}) {
-    v1::JobEvent& run = *Next().mutable_job_event();
-    run.set_job_run_id(run_id);
-    run.mutable_job_label()->set_label(label);
-    run.set_status_code(v1::JOB_SCHEDULED);
-    run.set_attempt(1);
-    for (const std::string& ref : refs) {
-      run.add_target_partitions()->set_str(ref);
-      run.add_instance_ids(ref + "#1");
-    }
-    for (const std::string& ref : inputs) {
-      v1::PartitionInstanceRef& input = *run.add_input_instances();
-      input.set_ref(ref);
-      input.set_instance_id(ref + "#1");
-    }
-    Apply();
-  }
-  void Finish(const std::string& run_id, v1::JobStatus status, v1::JobOutcome outcome) {
-    v1::JobEvent& run = *Next().mutable_job_event();
-    run.set_job_run_id(run_id);
-    run.set_status_code(status);
-    run.set_outcome(outcome);
-    run.set_started_at(kStart + 100 * kSecond);
-    run.set_finished_at(kStart + 102 * kSecond);
-    run.set_exit_code(outcome == v1::JOB_OUTCOME_SUCCEEDED ? 0 : 3);
-    Apply();
-  }
-  void Taint(const std::string& id, const std::string& ref, int ordinal) {
-    v1::TaintEvent& taint = *Next("").mutable_taint_event();
-    taint.set_taint_id(id);
-    taint.set_lifecycle(v1::TAINT_CREATED);
-    taint.add_refs()->set_str(ref);
-    v1::PartitionInstanceRef& hit = *taint.add_tainted_instances();
-    hit.set_ref(ref);
-    hit.set_instance_id(ref + "#" + std::to_string(ordinal));
-    const v1::PartitionInstanceRef instance = hit;
-    Apply();
-    v1::PartitionInvalidationEvent& invalidation = *Next("").mutable_partition_invalidation_event();
-    invalidation.set_taint_id(id);
-    invalidation.mutable_partition_ref()->set_str(ref);
-    invalidation.set_instance_id(instance.instance_id());
-    Apply();
-  }
-
-  QueryView View() const { return {state, "sales", nullptr}; }
-
-  BuildState state;
-
- private:
-  int64_t idx_ = 0;
-  v1::BuildEvent event_;
-};
 
 std::vector<std::string> RefsOf(const v1::ListPartitionsResponse& response) {
   std::vector<std::string> refs;
@@ -139,192 +28,8 @@ std::vector<std::string> IdsOf(const v1::ListWantsResponse& response) {
   return ids;
 }
 
-std::string FieldOf(const Error& error) {
-  EXPECT_EQ(error.code, Errc::kInvalidArgument) << error.message;
-  return error.message.substr(0, error.message.find(": "));
-}
-
-void MakePartitions(World& world) {
-  world.Make("a/1");
-  world.Make("a/2");
-  world.Instance("a/3", 1, v1::PARTITION_REQUESTED);
-  world.Instance("a/4", 1, v1::PARTITION_REQUESTED);
-  world.Instance("a/4", 1, v1::PARTITION_FAILED);
-  world.Make("b/1");
-  world.Want("w", {"c/never"});
-  world.Taint("t", "b/1", 1);
-}
-
-TEST(ListPartitions, FiltersAreAndedAndTheirValuesOred) {
-  World world;
-  MakePartitions(world);
-  struct Case {
-    const char* name;
-    std::function<void(v1::ListPartitionsRequest&)> set;
-    std::vector<std::string> refs;
-  };
-  const std::vector<Case> cases = {
-      {"everything, bytewise", [](auto&) {}, {"a/1", "a/2", "a/3", "a/4", "b/1", "c/never"}},
-      {"by status", [](auto& r) { r.add_partition_status(v1::PARTITION_FAILED); }, {"a/4"}},
-      {"by either status",
-       [](auto& r) {
-         r.add_partition_status(v1::PARTITION_FAILED);
-         r.add_partition_status(v1::PARTITION_REQUESTED);
-       },
-       {"a/3", "a/4"}},
-      {"never made", [](auto& r) { r.add_partition_status(v1::PARTITION_UNKNOWN); }, {"c/never"}},
-      {"by pattern, not anchored",
-       [](auto& r) { r.set_ref_pattern("/[13]"); },
-       {"a/1", "a/3", "b/1"}},
-      {"by pattern and status",
-       [](auto& r) {
-         r.set_ref_pattern("/[13]$");
-         r.add_partition_status(v1::PARTITION_AVAILABLE);
-       },
-       {"a/1", "b/1"}},
-      {"by prefix", [](auto& r) { r.set_ref_prefix("b"); }, {"b/1"}},
-      {"after a ref", [](auto& r) { r.set_last_partition("a/3"); }, {"a/4", "b/1", "c/never"}},
-      {"after a ref that is none",
-       [](auto& r) { r.set_last_partition("a/33"); },
-       {"a/4", "b/1", "c/never"}},
-      {"prefix and after",
-       [](auto& r) {
-         r.set_ref_prefix("a/");
-         r.set_last_partition("a/2");
-       },
-       {"a/3", "a/4"}},
-      {"tainted", [](auto& r) { r.set_tainted(true); }, {"b/1"}},
-      {"not tainted, b", [](auto& r) { r.set_tainted(false), r.set_ref_prefix("b"); }, {}},
-      {"a state no partition is in",
-       [](auto& r) { r.add_partition_status(v1::PARTITION_DELEGATED); },
-       {}},
-  };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.name);
-    v1::ListPartitionsRequest request;
-    c.set(request);
-    const auto response = ListPartitions(world.View(), request);
-    ASSERT_TRUE(response.ok()) << response.error().message;
-    EXPECT_EQ(RefsOf(*response), c.refs);
-    EXPECT_FALSE(response->has_more());
-    EXPECT_EQ(response->event_index(), world.state.idx());
-  }
-}
-
-TEST(ListPartitions, RefusesWhatItCannotMeanInsteadOfAnsweringMore) {
-  World world;
-  MakePartitions(world);
-  struct Case {
-    std::function<void(v1::ListPartitionsRequest&)> set;
-    const char* field;
-  };
-  const std::vector<Case> cases = {
-      {[](auto& r) { r.set_ref_pattern("("); }, "ref_pattern"},
-      {[](auto& r) { r.set_ref_pattern(std::string(1'001, 'a')); }, "ref_pattern"},
-      {[](auto& r) { r.add_partition_status(static_cast<v1::PartitionStatus>(77)); },
-       "partition_status"},
-      {[](auto& r) { r.set_page_size(501); }, "page_size"},
-      {[](auto& r) { r.set_page_token("nonsense"); }, "page_token"},
-      {[](auto& r) { r.set_page_token("!!!"); }, "page_token"},
-  };
-  for (const Case& c : cases) {
-    v1::ListPartitionsRequest request;
-    c.set(request);
-    const auto response = ListPartitions(world.View(), request);
-    ASSERT_FALSE(response.ok());
-    EXPECT_EQ(FieldOf(response.error()), c.field);
-  }
-}
-
-TEST(ListPartitions, TotalsAreExactOrSaidToBeUnknown) {
-  World world;
-  MakePartitions(world);
-  v1::ListPartitionsRequest request;
-  auto response = ListPartitions(world.View(), request).value();
-  EXPECT_TRUE(response.total_count_known());
-  EXPECT_EQ(response.total_count(), 6u);
-  request.add_partition_status(v1::PARTITION_AVAILABLE);
-  request.add_partition_status(v1::PARTITION_AVAILABLE);
-  request.add_partition_status(v1::PARTITION_FAILED);
-  response = ListPartitions(world.View(), request).value();
-  EXPECT_TRUE(response.total_count_known());
-  EXPECT_EQ(response.total_count(), static_cast<uint64_t>(response.refs_size()));
-  request.set_ref_pattern("a");
-  EXPECT_FALSE(ListPartitions(world.View(), request)->total_count_known());
-}
-
-TEST(PageTokens, AreGoodForTheSameListOnly) {
-  World world;
-  MakePartitions(world);
-  v1::ListPartitionsRequest request;
-  request.set_page_size(2);
-  const auto first = ListPartitions(world.View(), request).value();
-  ASSERT_TRUE(first.has_more());
-  request.set_page_token(first.next_page_token());
-  request.set_page_size(3);  // another page size is fine
-  EXPECT_EQ(RefsOf(*ListPartitions(world.View(), request)),
-            (std::vector<std::string>{"a/3", "a/4", "b/1"}));
-
-  auto other = request;
-  other.add_partition_status(v1::PARTITION_FAILED);
-  EXPECT_EQ(FieldOf(ListPartitions(world.View(), other).error()), "page_token");
-  QueryView elsewhere = {world.state, "ops", nullptr};
-  EXPECT_EQ(FieldOf(ListPartitions(elsewhere, request).error()), "page_token");
-  v1::ListWantsRequest wants;
-  wants.set_page_token(first.next_page_token());
-  EXPECT_EQ(FieldOf(ListWants(world.View(), wants).error()), "page_token");
-}
-
-TEST(PageTokens, AnyChangedCharacterIsNoticed) {
-  v1::ListPartitionsRequest request;
-  const std::string token = PageToken(request, "scope", "sales/revenue/date=2025-01-05");
-  request.set_page_token(token);
-  EXPECT_EQ(StartPage(request, "scope")->after, "sales/revenue/date=2025-01-05");
-  for (size_t i = 0; i < token.size(); ++i) {
-    for (char replacement : {'A', 'z', '_', '='}) {
-      std::string mangled = token;
-      if (mangled[i] == replacement) continue;
-      mangled[i] = replacement;
-      request.set_page_token(mangled);
-      EXPECT_FALSE(StartPage(request, "scope").ok()) << mangled;
-    }
-    request.set_page_token(token.substr(0, i));
-    EXPECT_EQ(StartPage(request, "scope").ok(), i == 0);
-  }
-}
-
-// Rows come in at random places while a reader walks the pages; what was there at the start is seen
-// exactly once, in order, whatever is inserted and however rows change their state.
-TEST(ListPartitions, AWalkWhileRowsAreInsertedSeesEveryOldRowOnce) {
-  for (unsigned seed = 1; seed <= 30; ++seed) {
-    SCOPED_TRACE(seed);
-    std::mt19937 random(seed);
-    World world;
-    const auto insert = [&] { world.Make("p/" + std::to_string(random() % 100'000)); };
-    for (int i = 0; i < 120; ++i) insert();
-    std::set<std::string> before;
-    for (const auto& [ref, index] : world.state.by_ref()) before.insert(std::string(ref));
-    v1::ListPartitionsRequest request;
-    request.set_page_size(1 + random() % 17);
-    std::vector<std::string> seen;
-    while (true) {
-      const auto page = ListPartitions(world.View(), request).value();
-      EXPECT_LE(page.refs_size(), static_cast<int>(request.page_size()));
-      for (const std::string& ref : RefsOf(page)) seen.push_back(ref);
-      EXPECT_EQ(page.has_more(), !page.next_page_token().empty());
-      if (!page.has_more()) break;
-      request.set_page_token(page.next_page_token());
-      for (int i = 0; i < 5; ++i) insert();
-    }
-    EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
-    const std::set<std::string> unique(seen.begin(), seen.end());
-    EXPECT_EQ(unique.size(), seen.size());
-    EXPECT_TRUE(std::includes(unique.begin(), unique.end(), before.begin(), before.end()));
-  }
-}
-
 TEST(ListWants, AWalkWhileWantsAreCreatedSeesEveryOldWantOnceNewestFirst) {
-  World world;
+  QueryWorld world;
   std::vector<std::string> before;
   for (int i = 0; i < 57; ++i) {
     world.Want("w" + std::to_string(i), {"p"});
@@ -344,7 +49,7 @@ TEST(ListWants, AWalkWhileWantsAreCreatedSeesEveryOldWantOnceNewestFirst) {
 }
 
 TEST(Lists, ARequestExaminesABoundedNumberOfRowsAndGoesOnWhereItStopped) {
-  World world;
+  QueryWorld world;
   constexpr int kRows = 60'000;
   for (int i = 0; i < kRows; ++i) world.Want("w" + std::to_string(i), {"p/" + std::to_string(i)});
   world.Move("w0", v1::WANT_SATISFIED);
@@ -373,7 +78,7 @@ TEST(Lists, ARequestExaminesABoundedNumberOfRowsAndGoesOnWhereItStopped) {
 }
 
 TEST(ListWants, FiltersByTimeTtlStatusNameAndId) {
-  World world;
+  QueryWorld world;
   world.Want("w1", {"a"}, 100);    // expires 101 s after the start
   world.Want("w2", {"b"}, 1'000);  // 1,002 s
   world.Want("w3", {"c"});         // never
@@ -426,7 +131,7 @@ TEST(ListWants, FiltersByTimeTtlStatusNameAndId) {
 }
 
 TEST(GetWantSummary, PagesPartitionsInTheWantsOrderWithOneReasonForEachThatIsNotThere) {
-  World world;
+  QueryWorld world;
   world.Make("p/there");
   world.Build("b1", "w");
   world.Instance("p/failed", 1, v1::PARTITION_REQUESTED);
@@ -473,7 +178,7 @@ TEST(GetWantSummary, PagesPartitionsInTheWantsOrderWithOneReasonForEachThatIsNot
   EXPECT_EQ(FieldOf(GetWantSummary(view, v1::WantSummaryRequest()).error()), "want_id");
 }
 
-void MakeRuns(World& world) {
+void MakeRuns(QueryWorld& world) {
   world.Build("b1", "w");
   world.Make("in");
   world.Instance("x", 1, v1::PARTITION_REQUESTED);
@@ -487,7 +192,7 @@ void MakeRuns(World& world) {
 }
 
 TEST(ListJobRuns, FiltersAndRendersRuns) {
-  World world;
+  QueryWorld world;
   MakeRuns(world);
   struct Case {
     const char* name;
@@ -535,7 +240,7 @@ TEST(ListJobRuns, FiltersAndRendersRuns) {
 }
 
 TEST(GetPartitionsSummary, ShowsInstancesLineageTaintsAndWhoWaits) {
-  World world;
+  QueryWorld world;
   MakeRuns(world);
   world.Want("w9", {"in", "x"});
   world.Taint("t", "in", 1);
