@@ -11,42 +11,42 @@ from support import event_log, journal  # noqa: E402
 
 
 def partition(ref, status, instance="i1", **more):
-    return {"partitionEvent": {"partitionRef": {"str": ref}, "instanceId": instance,
-                               "statusCode": "PARTITION_" + status, **more}}
+    return {"partition_event": {"partition_ref": {"str": ref}, "instance_id": instance,
+                               "status_code": "PARTITION_" + status, **more}}
 
 
 def job(status, run="r1", refs=("a",), instances=("i1",), inputs=(), **more):
-    body = {"jobRunId": run, "statusCode": "JOB_" + status, "jobLabel": {"label": "j"}, **more}
+    body = {"job_run_id": run, "status_code": "JOB_" + status, "job_label": {"label": "j"}, **more}
     if status == "SCHEDULED":
-        body["targetPartitions"] = [{"str": ref} for ref in refs]
-        body["instanceIds"] = list(instances)
+        body["target_partitions"] = [{"str": ref} for ref in refs]
+        body["instance_ids"] = list(instances)
         body["config"] = {"inputs": [
-            {"depTypeCode": "MATERIALIZE", "partitionRef": {"str": ref}} for ref in inputs]}
-    return {"jobEvent": body}
+            {"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref}} for ref in inputs]}
+    return {"job_event": body}
 
 
 def build(status, **more):
-    return {"buildRequestEvent": {"status": {"code": "BUILD_REQUEST_" + status}, **more}}
+    return {"build_request_event": {"status": {"code": "BUILD_REQUEST_" + status}, **more}}
 
 
 def want(lifecycle, **more):
-    return {"wantEvent": {"wantId": "w1", "lifecycle": "WANT_" + lifecycle, **more}}
+    return {"want_event": {"want_id": "w1", "lifecycle": "WANT_" + lifecycle, **more}}
 
 
 def history(*payloads, first=1):
-    return [{"idx": str(n), "timestamp": str(1000 + n), "eventId": f"e{n}", "buildRequestId": "b1",
+    return [{"idx": str(n), "timestamp": str(1000 + n), "event_id": f"e{n}", "build_request_id": "b1",
              **payload} for n, payload in enumerate(payloads, first)]
 
 
 def one_build(ref="a"):
     """The log of a want for one partition that goes well."""
     return [
-        want("CREATED", name="w", requestedPartitions=[{"str": ref}], totalPartitions="1"),
-        build("RECEIVED", wantId="w1"), build("PLANNING"), partition(ref, "REQUESTED"),
-        {"jobGraphEvent": {"planNumber": 1, "part": 1, "last": True}},
+        want("CREATED", name="w", requested_partitions=[{"str": ref}], total_partitions="1"),
+        build("RECEIVED", want_id="w1"), build("PLANNING"), partition(ref, "REQUESTED"),
+        {"job_graph_event": {"plan_number": 1, "part": 1, "last": True}},
         partition(ref, "ANALYZED"), build("ANALYSIS_COMPLETED"), build("EXECUTING"),
-        job("SCHEDULED", refs=[ref]), partition(ref, "BUILDING", jobRunId="r1"), job("RUNNING"),
-        job("COMPLETED"), partition(ref, "AVAILABLE", jobRunId="r1"), build("COMPLETED"),
+        job("SCHEDULED", refs=[ref]), partition(ref, "BUILDING", job_run_id="r1"), job("RUNNING"),
+        job("COMPLETED"), partition(ref, "AVAILABLE", job_run_id="r1"), build("COMPLETED"),
         want("SATISFIED"),
     ]
 
@@ -99,8 +99,8 @@ class EventLogTest(unittest.TestCase):
 
     def test_a_run_on_a_tainted_input_is_found(self):
         log = one_build("in")
-        log.append({"partitionInvalidationEvent": {
-            "partitionRef": {"str": "in"}, "instanceId": "i1", "taintId": "t"}})
+        log.append({"partition_invalidation_event": {
+            "partition_ref": {"str": "in"}, "instance_id": "i1", "taint_id": "t"}})
         log.append(job("SCHEDULED", run="r2", refs=["b"], instances=["i9"], inputs=["in"]))
         self.assert_found(self.problems(*log), "tainted input in")
 
@@ -111,12 +111,12 @@ class EventLogTest(unittest.TestCase):
 
     def test_building_without_a_scheduled_run_is_found(self):
         log = one_build()
-        log[9] = partition("a", "BUILDING", jobRunId="r7")
+        log[9] = partition("a", "BUILDING", job_run_id="r7")
         self.assert_found(self.problems(*log), "not scheduled for it")
 
     def test_satisfied_without_its_partition_is_found(self):
         log = one_build()
-        log[0] = want("CREATED", name="w", requestedRanges=[
+        log[0] = want("CREATED", name="w", requested_ranges=[
             {"ref": "d={date}", "captures": {"date": {"from": "2013-01-01", "to": "2013-01-02"}}}])
         self.assert_found(self.problems(*log), "d=2013-01-02 is not there")
 
@@ -126,8 +126,8 @@ class EventLogTest(unittest.TestCase):
 
     def test_delegation_to_oneself_or_to_nothing_is_found(self):
         for owner in ("b1", "nobody"):
-            body = {"partitionRef": {"str": "a"}, "delegatedToBuildRequestId": owner}
-            problems = self.problems(*one_build(), {"delegationEvent": body})
+            body = {"partition_ref": {"str": "a"}, "delegated_to_build_request_id": owner}
+            problems = self.problems(*one_build(), {"delegation_event": body})
             self.assert_found(problems, "delegates ['a']")
 
     def test_unfinished_work_is_found_only_at_rest(self):

@@ -54,8 +54,8 @@ class FailureTest(EndToEndTest):
         for ref in ("doom/root/1", "doom/middle/1", "doom/top/1"):
             instance = log.instances_of(ref)[0]
             self.assertEqual(instance.state, "FAILED", ref)
-            self.assertEqual(instance.cause["partitionRef"], "doom/root/1")
-            self.assertEqual(instance.cause["jobRunId"], root[-1].run_id)
+            self.assertEqual(instance.cause["partition_ref"], "doom/root/1")
+            self.assertEqual(instance.cause["job_run_id"], root[-1].run_id)
         self.assertEqual(log.runs_of("doom/middle/1") + log.runs_of("doom/top/1"), [])
         self.assertIn("doom/side/1", log.available(), "what does not depend on the failure goes on")
         self.assertEqual(log.builds_of("doomed")[0].state, "FAILED")

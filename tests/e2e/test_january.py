@@ -30,11 +30,11 @@ class JanuaryTest(EndToEndTest):
         for ref in log.available():
             self.assertEqual(len(log.runs_of(ref)), 1, ref)
         self.assertEqual(log.want("january").states, ["CREATED", "SATISFIED"])
-        listed = {row["partitionRef"]["str"]: row["status"]["code"]
+        listed = {row["partition_ref"]["str"]: row["status"]["code"]
                   for row in self.graph.api().partitions()}
         self.assertEqual(listed, dict.fromkeys(log.available(), "PARTITION_AVAILABLE"))
         runs = self.graph.api().job_runs()
-        self.assertEqual({run["statusCode"] for run in runs}, {"JOB_COMPLETED"})
+        self.assertEqual({run["status_code"] for run in runs}, {"JOB_COMPLETED"})
         self.assertEqual(len(runs), 66)
 
     @long_form
@@ -71,8 +71,8 @@ class PeerTest(EndToEndTest):
         last = int(events[-1]["idx"])
         one = self.graph.api().events_page(last - 5, limit=2)
         self.assertEqual([int(event["idx"]) for event in one["events"]], [last - 4, last - 3])
-        self.assertTrue(one["hasMore"])
-        self.assertEqual(int(one["nextIdx"]), last - 3)
+        self.assertTrue(one["has_more"])
+        self.assertEqual(int(one["next_idx"]), last - 3)
         only = self.graph.api().events(partition_refs="peer/sum/3")
         self.assertTrue(only)
         self.assertTrue(all("peer/sum/3" in str(event) for event in only))
@@ -92,8 +92,8 @@ class Peer(threading.Thread):
             while not self._stop_asked.is_set():
                 page = self._api.events_page(since, limit=7, wait_ms=2000)
                 self.events += page.get("events", [])
-                self.waits += page.get("hasMore", False) is False
-                since = int(page.get("nextIdx", since))
+                self.waits += page.get("has_more", False) is False
+                since = int(page.get("next_idx", since))
         except Exception as error:  # noqa: BLE001
             self.error = error
 

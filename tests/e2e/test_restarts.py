@@ -13,8 +13,8 @@ def state_in_api(graph):
     api = graph.api()
     wants = []
     for want in api.wants():
-        summary = api.want(want["want"]["wantId"])
-        summary.pop("eventIndex", None)
+        summary = api.want(want["want"]["want_id"])
+        summary.pop("event_index", None)
         wants.append(summary)
     return {"partitions": api.partitions(), "wants": wants, "runs": api.job_runs(),
             "events": api.events()}

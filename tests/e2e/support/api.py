@@ -55,9 +55,9 @@ class GraphApi:
         while True:
             page = self.page(resource, **query, **({"page_token": token} if token else {}))
             rows += page.get(field, [])
-            if not page.get("hasMore"):
+            if not page.get("has_more"):
                 return rows
-            token = page["nextPageToken"]
+            token = page["next_page_token"]
 
     def events_page(self, since_idx=0, seconds=90, **query):
         query = dict(query, since_idx=since_idx)
@@ -69,8 +69,8 @@ class GraphApi:
         while True:
             page = self.events_page(since_idx, **query)
             events += page.get("events", [])
-            since_idx = int(page.get("nextIdx", since_idx))
-            if not page.get("hasMore"):
+            since_idx = int(page.get("next_idx", since_idx))
+            if not page.get("has_more"):
                 return events
 
     def partitions(self, **query):
@@ -86,4 +86,4 @@ class GraphApi:
         return self.api.get(f"{self.path}/wants/{want_id}")
 
     def job_runs(self, **query):
-        return self.walk("job_runs", "jobRuns", **query)
+        return self.walk("job_runs", "job_runs", **query)

@@ -159,23 +159,23 @@ class EventLog:
         if timestamp <= self.last_timestamp:
             self._wrong(idx, f"timestamp {timestamp} does not follow {self.last_timestamp}")
         self.last_timestamp = timestamp
-        if not event.get("eventId") or event["eventId"] in self.event_ids:
+        if not event.get("event_id") or event["event_id"] in self.event_ids:
             self._wrong(idx, f"event id {event.get('eventId')!r} is missing or used before")
-        self.event_ids.add(event.get("eventId"))
+        self.event_ids.add(event.get("event_id"))
 
         handlers = {
-            "buildRequestEvent": self._build, "partitionEvent": self._partition,
-            "jobEvent": self._job, "delegationEvent": self._delegation,
-            "jobGraphEvent": self._job_graph, "partitionInvalidationEvent": self._invalidation,
-            "jobRunCancelEvent": self._run_cancel, "buildCancelEvent": self._build_cancel,
-            "wantEvent": self._want, "taintEvent": self._taint,
-            "jobDefinitionEvent": self._definition, "adoptionEvent": self._adoption,
+            "build_request_event": self._build, "partition_event": self._partition,
+            "job_event": self._job, "delegation_event": self._delegation,
+            "job_graph_event": self._job_graph, "partition_invalidation_event": self._invalidation,
+            "job_run_cancel_event": self._run_cancel, "build_cancel_event": self._build_cancel,
+            "want_event": self._want, "taint_event": self._taint,
+            "job_definition_event": self._definition, "adoption_event": self._adoption,
         }
         payloads = [name for name in handlers if name in event]
         if len(payloads) != 1:
             self._wrong(idx, f"has payloads {payloads}, expected one")
             return
-        handlers[payloads[0]](idx, event[payloads[0]], event.get("buildRequestId", ""))
+        handlers[payloads[0]](idx, event[payloads[0]], event.get("build_request_id", ""))
 
     def _wrong(self, idx, sentence):
         self.problems.append(f"idx {idx}: {sentence}")
@@ -203,18 +203,18 @@ class EventLog:
         build = self.builds.setdefault(build_id, Build(build_id))
         self._move(idx, "build", build, to, build_id)
         build.states.append(to)
-        build.want_id = body.get("wantId") or build.want_id
+        build.want_id = body.get("want_id") or build.want_id
         build.cause = body.get("cause") or build.cause
         build.unproducible += body.get("unproducible", [])
 
     def _partition(self, idx, body, build_id):
-        to = body["statusCode"].removeprefix("PARTITION_")
-        key, ref = body.get("instanceId", ""), body["partitionRef"]["str"]
+        to = body["status_code"].removeprefix("PARTITION_")
+        key, ref = body.get("instance_id", ""), body["partition_ref"]["str"]
         instance = self.instances.setdefault(key, Instance(key, ref, build_id))
         if instance.ref != ref:
             self._wrong(idx, f"instance {key} was of {instance.ref} and is now of {ref}")
         self._move(idx, "instance", instance, to, f"{key} of {ref}")
-        instance.job = body.get("jobLabel") or instance.job
+        instance.job = body.get("job_label") or instance.job
         instance.external = instance.external or "external" in body
         if to == "REQUESTED":
             other = self.unfinished.get(ref)
@@ -225,32 +225,32 @@ class EventLog:
         elif self.unfinished.get(ref) == key:
             del self.unfinished[ref]
         if to == "BUILDING":
-            instance.run = body.get("jobRunId", "")
+            instance.run = body.get("job_run_id", "")
             instance.runs.append(instance.run)
             self.building_since.append((idx, key, instance.run))
         elif to == "AVAILABLE":
             instance.available_idx = idx
-            instance.tainted_by = body.get("taintedBy", "")
+            instance.tainted_by = body.get("tainted_by", "")
             self.current[ref] = key
         elif to == "FAILED":
             instance.cause = body.get("cause", {})
-            if not instance.cause.get("reason") or not instance.cause.get("partitionRef"):
+            if not instance.cause.get("reason") or not instance.cause.get("partition_ref"):
                 self._wrong(idx, f"{ref} failed without naming a root cause: {instance.cause}")
 
     def _job(self, idx, body, build_id):
-        to = body["statusCode"].removeprefix("JOB_")
-        key = body["jobRunId"]
+        to = body["status_code"].removeprefix("JOB_")
+        key = body["job_run_id"]
         run = self.runs.setdefault(key, Run(key, build=build_id, first_idx=idx))
         self._move(idx, "run", run, to, key)
         run.last_idx = idx
-        run.job = body.get("jobLabel", {}).get("label") or run.job
+        run.job = body.get("job_label", {}).get("label") or run.job
         run.outcome = body.get("outcome", "").removeprefix("JOB_OUTCOME_") or run.outcome
         run.configure = run.configure or body.get("kind") == "JOB_KIND_CONFIGURE"
         if run.configure:
             return
         if to == "SCHEDULED":
-            run.refs = refs_in(body.get("targetPartitions"))
-            run.instances = body.get("instanceIds", [])
+            run.refs = refs_in(body.get("target_partitions"))
+            run.instances = body.get("instance_ids", [])
             run.attempt = int(body.get("attempt", 0))
             self._scheduled(idx, run, body.get("config", {}))
         elif to not in LIVE_RUN:
@@ -264,9 +264,9 @@ class EventLog:
                 self._wrong(idx, f"{ref}: run {run.run_id} starts while {self.live[ref]} is live")
             self.live[ref] = run.run_id
         for item in config.get("inputs", []):
-            if item.get("depTypeCode") != "MATERIALIZE":
+            if item.get("dep_type_code") != "MATERIALIZE":
                 continue
-            ref = item["partitionRef"]["str"]
+            ref = item["partition_ref"]["str"]
             instance = self.instances.get(self.current.get(ref))
             if instance is None:
                 self._wrong(idx, f"run {run.run_id} starts before its input {ref} is available")
@@ -274,10 +274,10 @@ class EventLog:
                 self._wrong(idx, f"run {run.run_id} starts on the tainted input {ref}")
 
     def _delegation(self, idx, body, build_id):
-        owner = body["delegatedToBuildRequestId"]
-        refs = refs_in(body.get("partitionRefs"))
-        if body.get("partitionRef", {}).get("str"):
-            refs.append(body["partitionRef"]["str"])
+        owner = body["delegated_to_build_request_id"]
+        refs = refs_in(body.get("partition_refs"))
+        if body.get("partition_ref", {}).get("str"):
+            refs.append(body["partition_ref"]["str"])
         for item in body.get("ranges", []):
             refs += expand(item) or []
         if owner == build_id or owner not in self.builds:
@@ -293,7 +293,7 @@ class EventLog:
         self._mark(idx, "build", self.builds.get(build_id), "graph", part, build_id)
 
     def _invalidation(self, idx, body, _):
-        key, taint = body.get("instanceId", ""), body.get("taintId", "")
+        key, taint = body.get("instance_id", ""), body.get("taint_id", "")
         if not key:
             return
         instance = self.instances.get(key)
@@ -302,14 +302,14 @@ class EventLog:
             instance.tainted_by = taint or "peer"
 
     def _run_cancel(self, idx, body, _):
-        key = body["jobRunId"]
+        key = body["job_run_id"]
         self._mark(idx, "run", self.runs.get(key), "cancel", "", key)
 
     def _build_cancel(self, idx, _, build_id):
         self._mark(idx, "build", self.builds.get(build_id), "cancel", "", build_id)
 
     def _want(self, idx, body, _):
-        to, key = body["lifecycle"].removeprefix("WANT_"), body["wantId"]
+        to, key = body["lifecycle"].removeprefix("WANT_"), body["want_id"]
         want = self.wants.setdefault(key, Want(key))
         if to in ("SLA_VIOLATED", "UPDATED"):
             detail = f"{body.get('generation')}/{body.get('retryToken')}" if to == "UPDATED" else ""
@@ -318,9 +318,9 @@ class EventLog:
         self._move(idx, "want", want, to, key)
         want.states.append(to)
         if to == "CREATED":
-            want.name, want.total = body.get("name", ""), int(body.get("totalPartitions", 0))
-            want.refs = refs_in(body.get("requestedPartitions"))
-            for item in body.get("requestedRanges", []):
+            want.name, want.total = body.get("name", ""), int(body.get("total_partitions", 0))
+            want.refs = refs_in(body.get("requested_partitions"))
+            for item in body.get("requested_ranges", []):
                 want.refs += expand(item) or []
         elif to == "SATISFIED":
             for ref in want.refs:
@@ -329,7 +329,7 @@ class EventLog:
                     self._wrong(idx, f"want {want.name} is satisfied, but {ref} is not there")
 
     def _taint(self, idx, body, _):
-        to, key = body["lifecycle"].removeprefix("TAINT_"), body["taintId"]
+        to, key = body["lifecycle"].removeprefix("TAINT_"), body["taint_id"]
         taint = self.taints.setdefault(key, Want(key))
         self._move(idx, "taint", taint, to, key)
         taint.states.append(to)
@@ -340,15 +340,15 @@ class EventLog:
                     instance.tainted_by = ""
 
     def _definition(self, _, body, __):
-        self.definitions[body["jobLabel"]] = body
+        self.definitions[body["job_label"]] = body
 
     def _adoption(self, idx, body, _):
-        for key in body.get("instanceIds", []):
+        for key in body.get("instance_ids", []):
             instance = self.instances.get(key)
-            if instance is None or instance.owner != body["fromBuildRequestId"]:
+            if instance is None or instance.owner != body["from_build_request_id"]:
                 self._wrong(idx, f"instance {key} is handed over by a build that does not own it")
             else:
-                instance.owner = body["toBuildRequestId"]
+                instance.owner = body["to_build_request_id"]
 
     # -- the end of the log ---------------------------------------------------------------------
 

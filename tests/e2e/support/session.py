@@ -83,6 +83,10 @@ class EndToEndTest(unittest.TestCase):
         self.graphs = []
         self.graph = self.open_graph()
 
+    def run(self, result=None):
+        self.result = result
+        return super().run(result)
+
     def open_graph(self):
         graph = self.session.graph(self._testMethodName.removeprefix("test_"))
         self.graphs.append(graph)
@@ -97,7 +101,8 @@ class EndToEndTest(unittest.TestCase):
         return eventually(what, look, seconds, every=0.5)
 
     def tearDown(self):
-        failed = self._outcome is not None and not self._outcome.success
+        wrong = self.result.failures + self.result.errors
+        failed = any(item is self for item, _ in wrong)
         for graph in self.graphs:
             if failed:
                 graph.dump(self.session.output / self._testMethodName / graph.name)
