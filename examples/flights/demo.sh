@@ -52,7 +52,7 @@ progress() {
   local done runs bar
   done=$(api "partitions?partition_status=available&page_size=500" | jq '.refs // [] | length')
   runs=$(api "job_runs?status=running&page_size=100" |
-    jq -r '[.jobRuns[]?.targetPartitions[0].str | ltrimstr("flights/")] | sort |
+    jq -r '[.job_runs[]?.target_partitions[0].str | ltrimstr("flights/")] | sort |
       if length > 3 then (.[:3] | join("  ")) + "  and \(length - 3) more" else join("  ") end')
   bar=$(printf '%*s' $((done * 30 / total)) '' | tr ' ' '#')
   printf '[%-30s] %3d %%  %2d of %d partitions  %s' "$bar" $((done * 100 / total)) "$done" "$total" "$runs"
@@ -106,15 +106,16 @@ check_figures() {
 ask_api() {
   step "The same through the API"
   echo "partitions: /api/v1/graphs/$graph/partitions"
-  api "partitions?ref_prefix=flights/weekly" | jq -r '.refs[] | "  \(.partitionRef.str)  \(.status.name)"'
+  api "partitions?ref_prefix=flights/weekly" | jq -r '.refs[] | "  \(.partition_ref.str)  \(.status.name)"'
   echo "runs: /api/v1/graphs/$graph/job_runs (the last three)"
-  api "job_runs?page_size=3" | jq -r '.jobRuns[] | "  \(.jobLabel)  \(.statusName)  \(.durationMs) ms  \(.targetPartitions[0].str)"'
+  api "job_runs?page_size=3" | jq -r '.job_runs[] |
+    "  \(.job_label)  \(.status_name)  \(.duration_ms) ms  \(.target_partitions[0].str)"'
   echo "events: /api/v1/graphs/$graph/events (what became of the month)"
   api "events?partition_refs=flights/monthly/month=2013-01&limit=100" | jq -r '.events[] |
-    "  \(.idx)  \(.partitionEvent.statusCode // .jobEvent.statusCode // .delegationEvent.delegatedToBuildRequestId
-      // .buildRequestEvent.status.code // .wantEvent.lifecycle // "plan")"'
+    "  \(.idx)  \(.partition_event.status_code // .job_event.status_code
+      // .delegation_event.delegated_to_build_request_id // .build_request_event.status.code // .want_event.lifecycle // "plan")"'
   echo "wants: /api/v1/graphs/$graph/wants"
-  api wants | jq -r '.wants[].want | "  \(.name)  \(.statusName)  \(.totalPartitions) partitions"'
+  api wants | jq -r '.wants[].want | "  \(.name)  \(.status_name)  \(.total_partitions) partitions"'
 }
 
 taint_a_day() {
@@ -123,8 +124,8 @@ taint_a_day() {
   show flights wait --for=condition=Repaired taint/bad-2013-01-15 --timeout=180s
   show flights wait --for=condition=Ready want/january --timeout=180s
   show flights get taints
-  api "partitions?partition_status=available&page_size=500" | jq -r '.refs[] | select(.buildsCount > 1) |
-    "  built \(.buildsCount) times: \(.partitionRef.str)"'
+  api "partitions?partition_status=available&page_size=500" | jq -r '.refs[] | select(.builds_count > 1) |
+    "  built \(.builds_count) times: \(.partition_ref.str)"'
   check_figures
 }
 
