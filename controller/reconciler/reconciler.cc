@@ -17,6 +17,21 @@ uint32_t RunSlots::Ask(const std::string& graph, uint32_t live) {
   return free;
 }
 
+void RunSlots::Settle(const std::string& graph, uint32_t live) {
+  const std::lock_guard lock(mutex_);
+  live_[graph] = live;
+}
+
+namespace {
+
+uint32_t RunsStarted(const std::vector<v1::BuildEvent>& events) {
+  return static_cast<uint32_t>(std::count_if(events.begin(), events.end(), [](const v1::BuildEvent& event) {
+    return event.has_job_event() && event.job_event().status_code() == v1::JOB_SCHEDULED;
+  }));
+}
+
+}  // namespace
+
 const char* EffectKind(const Effect& effect) {
   struct Name {
     const char* operator()(const CreateJob&) const { return "create_job"; }
@@ -84,7 +99,8 @@ bool GraphReconciler::DecideAndAppend(TickReport& report) {
     parts_.log->WithState([&](const BuildState&) {
       const uint32_t slots = parts_.slots->Ask(options_.graph, planner_->LiveRuns());
       events = planner_->DecideEvents(now, slots);
-      parts_.slots->Ask(options_.graph, planner_->LiveRuns());
+      parts_.slots->Settle(options_.graph, planner_->LiveRuns() + RunsStarted(events));
+      starved_ = slots == 0 && planner_->ReadyUnits() > 0;
     });
   }
   if (events.empty()) {
@@ -117,7 +133,10 @@ std::optional<TimeNs> GraphReconciler::NextWake() const {
   if (blocked_until_) return blocked_until_;
   if (!planner_) return std::nullopt;
   if (more_ || planner_->HasWork(parts_.clock->Now())) return parts_.clock->Now();
-  return planner_->NextWake();
+  const std::optional<TimeNs> wake = planner_->NextWake();
+  if (!starved_) return wake;
+  const TimeNs retry = parts_.clock->Now() + kSlotRetry;
+  return std::min(wake.value_or(retry), retry);
 }
 
 void GraphReconciler::Read(const std::function<void(const BuildState&, const Explainer&)>& read) const {

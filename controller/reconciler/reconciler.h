@@ -23,9 +23,10 @@ namespace databuild {
 class RunSlots {
  public:
   explicit RunSlots(uint32_t limit) : limit_(limit) {}
-  // `live`: runs of the graph that are SCHEDULED or RUNNING now. Returns how many more it may start; what
-  // it starts is known at its next call.
+  // `live`: runs of the graph that are SCHEDULED or RUNNING now. Returns how many more it may start; all of
+  // them count as taken until Settle says how many runs it has with those it starts.
   uint32_t Ask(const std::string& graph, uint32_t live);
+  void Settle(const std::string& graph, uint32_t live);
 
  private:
   const uint32_t limit_;
@@ -47,6 +48,9 @@ struct TickReport {
 inline constexpr size_t kMaxRoundsPerTick = 64;
 // After an append that failed nothing is decided for this long.
 inline constexpr DurationNs kAppendRetry = kSecond;
+
+// A graph that was refused slots asks again after this long: other graphs do not tell it when they free some.
+inline constexpr DurationNs kSlotRetry = 500 * kMillisecond;
 
 class GraphReconciler {
  public:
@@ -79,6 +83,7 @@ class GraphReconciler {
   std::unique_ptr<Planner> planner_;  // from the first synced tick on
   std::optional<TimeNs> blocked_until_;
   bool more_ = false;
+  bool starved_ = false;  // units are ready, and the operator-wide limit left no slot for them
 };
 
 const char* EffectKind(const Effect& effect);
