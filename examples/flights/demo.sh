@@ -113,7 +113,8 @@ ask_api() {
   echo "events: /api/v1/graphs/$graph/events (what became of the month)"
   api "events?partition_refs=flights/monthly/month=2013-01&limit=100" | jq -r '.events[] |
     "  \(.idx)  \(.partition_event.status_code // .job_event.status_code
-      // .delegation_event.delegated_to_build_request_id // .build_request_event.status.code // .want_event.lifecycle // "plan")"'
+      // .delegation_event.delegated_to_build_request_id // .build_request_event.status.code
+      // .want_event.lifecycle // "plan")"'
   echo "wants: /api/v1/graphs/$graph/wants"
   api wants | jq -r '.wants[].want | "  \(.name)  \(.status_name)  \(.total_partitions) partitions"'
 }
