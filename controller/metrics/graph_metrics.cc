@@ -106,7 +106,6 @@ void CollectGraph(const std::string& graph, const BuildState& state, TimeNs now,
 
 void ObserveAppended(const std::string& graph, const v1::BuildEvent& event, const BuildState& state,
                      Metrics& metrics) {
-  metrics.Add(Metric::kEventsAppended, {graph});
   if (event.has_taint_event() && event.taint_event().lifecycle() == v1::TAINT_REPAIRED) {
     const Index taint = state.FindTaint(event.taint_event().taint_id());
     if (taint == kNone) return;

@@ -61,7 +61,6 @@ TEST_F(GraphMetricsTest, StatesOfWantsAreCountedAndEmptyStatesAreZeroNotAbsent) 
   EXPECT_EQ(metrics_.Value(Metric::kWantOldestUnsatisfied, {"sales"}), 100);
   EXPECT_EQ(metrics_.Value(Metric::kWantSlaMargin, {"sales"}), -40);
   EXPECT_EQ(metrics_.Value(Metric::kPartitions, {"sales", "unknown"}), 2);
-  EXPECT_EQ(metrics_.Value(Metric::kEventsAppended, {"sales"}), 3);
   EXPECT_NE(metrics_.Scrape().find("databuild_wants{graph=\"sales\",state=\"expired\"} 0"),
             std::string::npos);
 
