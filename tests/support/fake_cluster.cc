@@ -59,6 +59,13 @@ void FakeCluster::Touch(const ObservedWant& want) {
   deltas_.push_back(WantChanged{held->meta.uid, held});
 }
 
+void FakeCluster::SetRetry(const std::string& name, const std::string& token) {
+  auto& held = wants_.at(name);
+  held = std::make_shared<ObservedWant>(*held);
+  held->meta.retry_token = token;
+  deltas_.push_back(WantChanged{held->meta.uid, held});
+}
+
 void FakeCluster::DeleteWant(const std::string& name) {
   const std::string uid = wants_.at(name)->meta.uid;
   wants_.erase(name);

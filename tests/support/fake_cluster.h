@@ -41,6 +41,8 @@ class FakeCluster final : public Cluster {
   // --- What people do
   ObservedWant& PutWant(const std::string& name, std::vector<std::string> partitions);
   void Touch(const ObservedWant& want);  // after changing it: a new generation is seen
+  // Sets the annotation databuild.dev/retry.
+  void SetRetry(const std::string& name, const std::string& token);
   void DeleteWant(const std::string& name);
   ObservedTaint& PutTaint(const std::string& name, std::vector<std::string> partitions,
                           std::vector<std::string> globs = {}, bool cascade = false);
