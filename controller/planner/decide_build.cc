@@ -153,6 +153,7 @@ void Planner::CloseUnwanted(Index index) {
     for (Index instance : state_.unit(unit).instances) {
       const Instance& made = state_.instance(instance);
       if (made.status != v1::PARTITION_BUILDING || made.run == kNone) continue;
+      if (claimed_.contains(instance)) continue;  // its run ends in this very tick
       const Run& run = state_.run(made.run);
       if (!state_.RunLive(made.run) || run.cancel_requested || !cancelled_runs_.insert(made.run).second) {
         continue;
