@@ -1,7 +1,8 @@
 #include "controller/planner/pattern_index.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "controller/planner/pattern_graph.h"
@@ -14,7 +15,8 @@ constexpr size_t kDeadNodesWorthARebuild = 4'096;
 
 }  // namespace
 
-// One entry per pattern, under the id that the graph knows it by.
+// One entry per pattern, under the id that the graph knows it by; ids of removed ones are used
+// again.
 struct PatternIndex::Trie {
   struct Entry {
     JobKey job;
@@ -22,14 +24,15 @@ struct PatternIndex::Trie {
   };
 
   PatternGraph graph;
-  std::unordered_map<PatternGraph::PatternId, Entry> entries;
+  std::vector<std::optional<Entry>> entries;  // by id
+  std::vector<PatternGraph::PatternId> free_ids;
   std::map<JobKey, std::vector<PatternGraph::PatternId>> by_job;
-  PatternGraph::PatternId next_id = 0;
 
   void Rebuild() {
     graph = PatternGraph();
-    for (const auto& [job, ids] : by_job) {
-      for (PatternGraph::PatternId id : ids) graph.Add(id, entries.at(id).pattern.program());
+    for (size_t id = 0; id < entries.size(); ++id) {
+      if (!entries[id]) continue;
+      graph.Add(static_cast<PatternGraph::PatternId>(id), entries[id]->pattern.program());
     }
   }
 };
@@ -40,19 +43,24 @@ PatternIndex::PatternIndex(PatternIndex&&) noexcept = default;
 PatternIndex& PatternIndex::operator=(PatternIndex&&) noexcept = default;
 
 void PatternIndex::Add(JobKey job, const OutputPattern& pattern) {
-  PatternGraph::PatternId id = trie_->next_id++;
-  trie_->graph.Add(id, pattern.program());
-  trie_->entries.emplace(id, Trie::Entry{job, pattern});
+  if (trie_->free_ids.empty()) {
+    trie_->free_ids.push_back(static_cast<PatternGraph::PatternId>(trie_->entries.size()));
+    trie_->entries.emplace_back();
+  }
+  PatternGraph::PatternId id = trie_->free_ids.back();
+  trie_->free_ids.pop_back();
+  trie_->entries[id] = Trie::Entry{job, pattern};
   trie_->by_job[job].push_back(id);
+  trie_->graph.Add(id, pattern.program());
 }
 
 void PatternIndex::Remove(JobKey job) {
   auto found = trie_->by_job.find(job);
   if (found == trie_->by_job.end()) return;
   for (PatternGraph::PatternId id : found->second) {
-    auto entry = trie_->entries.find(id);
-    trie_->graph.Remove(id, entry->second.pattern.program());
-    trie_->entries.erase(entry);
+    trie_->graph.Remove(id, trie_->entries[id]->pattern.program());
+    trie_->entries[id].reset();
+    trie_->free_ids.push_back(id);
   }
   trie_->by_job.erase(found);
   size_t dead = trie_->graph.dead_nodes();
@@ -62,7 +70,7 @@ void PatternIndex::Remove(JobKey job) {
 std::vector<PatternIndex::JobKey> PatternIndex::Find(std::string_view ref) const {
   std::vector<JobKey> jobs;
   for (PatternGraph::PatternId id : trie_->graph.Find(ref)) {
-    jobs.push_back(trie_->entries.at(id).job);
+    jobs.push_back(trie_->entries[id]->job);
   }
   std::sort(jobs.begin(), jobs.end());
   jobs.erase(std::unique(jobs.begin(), jobs.end()), jobs.end());
@@ -75,12 +83,12 @@ std::vector<PatternIndex::Overlap> PatternIndex::Overlaps(const OutputPattern& p
   other.Add(0, pattern.program());
   std::vector<Overlap> overlaps;
   for (SharedRef& shared : FindSharedRefs(trie_->graph, other, limit)) {
-    const Trie::Entry& entry = trie_->entries.at(shared.a);
+    const Trie::Entry& entry = *trie_->entries[shared.a];
     overlaps.push_back({entry.job, entry.pattern.text(), std::move(shared.witness)});
   }
   return overlaps;
 }
 
-size_t PatternIndex::size() const { return trie_->entries.size(); }
+size_t PatternIndex::size() const { return trie_->entries.size() - trie_->free_ids.size(); }
 
 }  // namespace databuild
