@@ -53,11 +53,18 @@ class BenchReport {
     }
     const double ratio = Median(ratios);
     const bool holds = bar.at_most ? ratio <= bar.bar : ratio >= bar.bar;
+    all_hold_ = all_hold_ && holds;
     std::printf("%-4s %-44s %12.1f %-7s limit %12.1f (%s)  ratio %5.2f  bar %s %.2f  %s\n", bar.id,
                 bar.what, Median(figures), bar.unit, Median(limits), bar.limit, ratio,
                 bar.at_most ? "<=" : ">=", bar.bar, holds ? "holds" : "MISSED");
     std::fflush(stdout);
   }
+
+  // Of everything measured so far.
+  bool all_hold() const { return all_hold_; }
+
+ private:
+  bool all_hold_ = true;
 };
 
 }  // namespace databuild
