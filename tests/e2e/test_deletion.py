@@ -45,9 +45,9 @@ class DeletionTest(EndToEndTest):
 
     def test_a_want_deleted_while_the_operator_is_away_is_noticed(self):
         self.start_slow("dropped")
-        self.operator.kill()
+        killed = self.operator.kill()
         self.kube.delete("Want", self.graph.name, "dropped")
-        self.operator.wait_ready(90)
+        self.operator.wait_ready(90, other_than=killed)
         self.wait_in_log("the run is cancelled", lambda log: [
             run.state for run in log.runs_of("slow/1")] == ["CANCELLED"])
         self.assertEqual(self.graph.settled_log().want("dropped").state, "CANCELLED")

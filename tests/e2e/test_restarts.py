@@ -3,7 +3,6 @@
 import time
 
 from support import flights
-from support.api import ApiError
 from support.session import EndToEndTest, key, long_form
 from support.waiting import eventually
 
@@ -18,13 +17,6 @@ def state_in_api(graph):
         wants.append(summary)
     return {"partitions": api.partitions(), "wants": wants, "runs": api.job_runs(),
             "events": api.events()}
-
-
-def answers(graph):
-    try:
-        return state_in_api(graph)
-    except (OSError, ApiError) as error:
-        raise AssertionError(str(error)) from error
 
 
 class RestartTest(EndToEndTest):
@@ -45,7 +37,7 @@ class RestartTest(EndToEndTest):
         before = state_in_api(self.graph)
 
         self.operator.restart()
-        after = eventually("the API answers again", lambda: answers(self.graph), 30)
+        after = eventually("the API answers again", lambda: state_in_api(self.graph), 30)
         for name in before:
             self.assertEqual(after[name], before[name], name)
         self.assertEqual(self.graph.condition("Want", "good", "Ready")["status"], "True")
@@ -87,5 +79,5 @@ class KillTest(EndToEndTest):
         self.graph.assert_no_overlap()
         before = state_in_api(self.graph)
         self.operator.restart()
-        after = eventually("the API answers again", lambda: answers(self.graph), 30)
+        after = eventually("the API answers again", lambda: state_in_api(self.graph), 30)
         self.assertEqual(after, before)

@@ -5,7 +5,9 @@ import json
 import urllib.parse
 
 
-class ApiError(Exception):
+class ApiError(AssertionError):
+    """An answer that is not 200."""
+
     def __init__(self, what, code, body):
         super().__init__(f"{what}: HTTP {code}: {body[:500].decode(errors='replace')}")
         self.code = code

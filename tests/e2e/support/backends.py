@@ -12,7 +12,7 @@ POSTGRES_NAMESPACE = "databuild-postgres"
 def install(session):
     """A fresh operator with an empty log."""
     remove(session)
-    values = ["log.level=debug"]
+    values = ["log.level=debug", "jobs.keepFinishedFor=10s"]
     if session.bel == "postgres":
         values.append("bel.postgres.existingSecret=" + _postgres(session))
     session.operator.install(*values)

@@ -160,7 +160,7 @@ class EventLog:
             self._wrong(idx, f"timestamp {timestamp} does not follow {self.last_timestamp}")
         self.last_timestamp = timestamp
         if not event.get("event_id") or event["event_id"] in self.event_ids:
-            self._wrong(idx, f"event id {event.get('eventId')!r} is missing or used before")
+            self._wrong(idx, f"event id {event.get('event_id')!r} is missing or used before")
         self.event_ids.add(event.get("event_id"))
 
         handlers = {
@@ -205,7 +205,7 @@ class EventLog:
         build.states.append(to)
         build.want_id = body.get("want_id") or build.want_id
         build.cause = body.get("cause") or build.cause
-        build.unproducible += body.get("unproducible", [])
+        build.unproducible = body.get("unproducible") or build.unproducible
 
     def _partition(self, idx, body, build_id):
         to = body["status_code"].removeprefix("PARTITION_")
@@ -289,7 +289,7 @@ class EventLog:
                 self._wrong(idx, f"{ref} is delegated to {owner}, but nobody makes or made it")
 
     def _job_graph(self, idx, body, build_id):
-        part = f"{body.get('planNumber', 0)}/{body.get('part', 0)}"
+        part = f"{body.get('plan_number', 0)}/{body.get('part', 0)}"
         self._mark(idx, "build", self.builds.get(build_id), "graph", part, build_id)
 
     def _invalidation(self, idx, body, _):
@@ -312,7 +312,7 @@ class EventLog:
         to, key = body["lifecycle"].removeprefix("WANT_"), body["want_id"]
         want = self.wants.setdefault(key, Want(key))
         if to in ("SLA_VIOLATED", "UPDATED"):
-            detail = f"{body.get('generation')}/{body.get('retryToken')}" if to == "UPDATED" else ""
+            detail = f"{body.get('generation')}/{body.get('retry_token')}" if to == "UPDATED" else ""
             self._mark(idx, "want", want, to, detail, key)
             return
         self._move(idx, "want", want, to, key)

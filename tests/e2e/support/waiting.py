@@ -1,5 +1,6 @@
 """Waiting with a deadline, for something that can be looked at."""
 
+import http.client
 import time
 
 
@@ -24,8 +25,9 @@ class Deadline:
 def eventually(what, look, seconds=60, every=0.25):
     """Calls look() until it answers something true, which is returned.
 
-    look() raises an AssertionError or answers something false while it is not yet so; the last
-    answer or error stands in the message when the deadline passes.
+    look() raises an AssertionError or answers something false while it is not yet so, and a server
+    that is being restarted may not answer at all; the last answer or error stands in the message
+    when the deadline passes.
     """
     deadline = Deadline(seconds)
     while True:
@@ -33,7 +35,7 @@ def eventually(what, look, seconds=60, every=0.25):
             seen = look()
             if seen:
                 return seen
-        except AssertionError as error:
+        except (AssertionError, OSError, http.client.HTTPException) as error:
             seen = error
         if deadline.over():
             raise TimedOut(f"not within {seconds} s: {what}; seen last: {seen!r}"[:4000])
