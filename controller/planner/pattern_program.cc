@@ -10,6 +10,9 @@
 namespace databuild {
 namespace {
 
+// Bounds what a search for overlap can cost; a date has 47, 500 are the most of one capture.
+constexpr size_t kMaxPatternStates = 1'000;
+
 // Each exactly the texts that bel/ranges/calendar.h's parsers accept.
 constexpr const char* kYearRegex = "[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9]";
 constexpr const char* kLeapYearRegex =
@@ -214,6 +217,16 @@ Status PatternProgram::AddBody(std::string_view body, size_t offset) {
   if (!language.ok()) {
     Error error = PatternError(text_, offset + colon + 1, language.error().message);
     return Error{language.error().code, error.message};
+  }
+  size_t states = language->dfa->states();
+  for (const PatternToken& token : tokens_)
+    states += token.capture ? token.language.dfa->states() : 0;
+  if (states > kMaxPatternStates) {
+    Error error = PatternError(text_, offset,
+                               "the captures up to here need automata of more than " +
+                                   std::to_string(kMaxPatternStates) +
+                                   " states; use simpler regular expressions");
+    return Error{Errc::kTooLarge, error.message};
   }
   tokens_.push_back({"", std::move(*language), captures_.size()});
   captures_.push_back(std::move(capture));

@@ -116,6 +116,7 @@ TEST(OutputPattern, ErrorsSayWhatAndWhere) {
            {"a/{b:\\pL+}", "offset 5", "\\p"},
            {"a/{b:[^ -~]}", "offset 5", "matches no printable text"},
            {"a/{b:(.*a.{12})?}", "offset 5", "500 states"},
+           {"{a:x{400}}/{b:x{400}}/{c:x{400}}", "offset 23", "1000 states"},
            {"{a}{b}{c}{d}{e}{f}{g}{h}{i}{j}{k}{l}{m}{n}{o}{p}{q}", "offset 49", "more than 16"}}) {
     Result<OutputPattern> pattern = OutputPattern::Parse(c.pattern);
     ASSERT_FALSE(pattern.ok()) << c.pattern;
