@@ -35,6 +35,8 @@ RULES = [
 ALLOWED = [
     ("third-party", "controller/api/http_session.h",
      "private to the server: only http_server.cc and http_session.cc include it"),
+    ("third-party", "controller/api/tls_files.h",
+     "private to the server: only http_server.cc and tls_files.cc include it"),
     ("sleeping", "controller/kube/api_client_test.cc",
      "a stop that comes in the middle of a call needs a thread that comes later"),
     ("sleeping", "controller/kube/informer_test.cc",
