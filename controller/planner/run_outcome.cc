@@ -17,6 +17,12 @@ std::string TextOr(const Json& object, const char* key) {
   return it != object.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
+std::optional<int32_t> NumberOf(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  if (it == object.end() || !it->is_number_integer()) return std::nullopt;
+  return it->get<int32_t>();
+}
+
 std::optional<v1::PartitionManifest> ParseManifest(const Json& json) {
   if (!json.is_object()) return std::nullopt;
   v1::PartitionManifest manifest;
@@ -57,7 +63,12 @@ RunVerdict FromReceipt(RunVerdict verdict, const Receipt& receipt) {
   if (exit_class == "ConfigInvalid") {
     return Ended(verdict, v1::JOB_OUTCOME_FAILED, "ConfigInvalid", "the run's specification was refused");
   }
-  return Ended(verdict, v1::JOB_OUTCOME_FAILED, exit_class == "Terminated" ? "Terminated" : "ExitCode",
+  if (receipt.reason == "OOMKilled") {
+    return Ended(verdict, v1::JOB_OUTCOME_OUT_OF_MEMORY, "OutOfMemory",
+                 "the job's command was killed for going over its memory limit");
+  }
+  const std::string what = exit_class == "Terminated" ? "Terminated" : "ExitCode";
+  return Ended(verdict, v1::JOB_OUTCOME_FAILED, receipt.reason.empty() ? what : receipt.reason,
                WithExitCode("the job's command ended", receipt.exit_code));
 }
 
@@ -86,7 +97,9 @@ std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedPod& po
     return Ended(verdict, v1::JOB_OUTCOME_OUT_OF_MEMORY, "OutOfMemory",
                  "the container was killed for going over its memory limit");
   }
-  const std::optional<Receipt> receipt = ParseReceipt(pod.receipt);
+  std::optional<Receipt> receipt = ParseReceipt(pod.receipt);
+  // User code can write the termination file, but it cannot choose how databuild-exec exits.
+  if (receipt && receipt->exit_status != pod.exit_code) receipt.reset();
   const auto disrupted = FromDisruption(verdict, pod);
   if (receipt && receipt->exit_class != "Terminated") return FromReceipt(verdict, *receipt);
   if (disrupted) return disrupted;
@@ -132,9 +145,9 @@ std::optional<Receipt> ParseReceipt(const std::string& text) {
   Receipt receipt;
   receipt.exit_class = TextOr(json, "class");
   if (receipt.exit_class.empty()) return std::nullopt;
-  if (const auto code = json.find("exitCode"); code != json.end() && code->is_number_integer()) {
-    receipt.exit_code = code->get<int32_t>();
-  }
+  receipt.reason = TextOr(json, "reason");
+  receipt.exit_code = NumberOf(json, "exitCode");
+  receipt.exit_status = NumberOf(json, "exitStatus");
   if (const auto missing = json.find("missing"); missing != json.end() && missing->is_array()) {
     for (const Json& ref : *missing) {
       if (ref.is_string() && receipt.missing.size() < kMaxMissingRefs) receipt.missing.push_back(ref);

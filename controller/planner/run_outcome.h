@@ -13,7 +13,9 @@ namespace databuild {
 // What databuild-exec wrote to the termination message.
 struct Receipt {
   std::string exit_class;  // Succeeded, Failed, MissingDependencies, Timeout, Terminated, ...
-  std::optional<int32_t> exit_code;
+  std::string reason;      // refines the class: ExitCode, Signal, OOMKilled, ...
+  std::optional<int32_t> exit_code;    // of the command
+  std::optional<int32_t> exit_status;  // of databuild-exec itself, which user code cannot choose
   std::vector<std::string> missing;
   std::optional<v1::PartitionManifest> manifest;
 };

@@ -14,7 +14,8 @@ std::string JsonList(const std::vector<std::string>& items) {
 }
 
 std::string ReceiptOf(const JobEnd& end) {
-  std::string text = "{\"v\":1,\"class\":\"" + end.exit_class + "\",\"exitCode\":" + std::to_string(end.exit_code);
+  std::string text = "{\"v\":1,\"class\":\"" + end.exit_class + "\",\"exitCode\":" + std::to_string(end.exit_code) +
+                     ",\"exitStatus\":" + std::to_string(end.exit_code);
   if (!end.missing.empty()) text += ",\"missing\":" + JsonList(end.missing);
   return text + "}";
 }
