@@ -351,9 +351,11 @@ std::shared_ptr<const ObservedJob> ClusterView::Compose(Graph& graph, const std:
 std::vector<Delta> ClusterView::TakeDeltas(const std::string& name) {
   std::lock_guard lock(mutex_);
   std::vector<Delta> deltas;
-  auto found = graphs_.find(name);
-  if (found == graphs_.end()) return deltas;
-  Graph& graph = *found->second;
+  // Whoever asks knows the graph, from the log perhaps: it will want to hear when it is synced.
+  auto& known = graphs_[name];
+  if (!known) known = std::make_unique<Graph>();
+  Graph& graph = *known;
+  graph.announced = true;
   for (auto& [job, value] : graph.data_jobs)
     deltas.push_back(DataJobChanged{job, std::move(value)});
   for (auto& [uid, value] : graph.wants) deltas.push_back(WantChanged{uid, std::move(value)});

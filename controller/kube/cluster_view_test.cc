@@ -106,6 +106,16 @@ TEST_F(ClusterViewTest, SyncedOnlyAfterTheFirstListsWereTaken) {
   EXPECT_TRUE(view_.Synced("sales"));
 }
 
+TEST_F(ClusterViewTest, AGraphKnownFromTheLogAloneHearsWhenItIsSynced) {
+  EXPECT_TRUE(view_.TakeDeltas("old").empty());
+  EXPECT_FALSE(view_.Synced("old"));
+  ListAll();
+  ASSERT_FALSE(notified_.empty());
+  EXPECT_EQ(notified_.back(), "old");
+  EXPECT_TRUE(view_.TakeDeltas("old").empty());
+  EXPECT_TRUE(view_.Synced("old"));
+}
+
 TEST_F(ClusterViewTest, TheOwnNamespaceIsNeverAGraph) {
   Put("Want", Want("u1", "5", "databuild"));
   EXPECT_TRUE(notified_.empty());

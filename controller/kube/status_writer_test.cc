@@ -196,7 +196,8 @@ TEST(KeyedPool, AKeyIsFreeAgainAfterItsTask) {
     ended.wait();
     // The only thread takes the next task after it has let go of the key of the one before.
     std::latch behind(1);
-    ASSERT_TRUE(pool.Submit("b" + std::to_string(i), [&](std::stop_token) { behind.count_down(); }));
+    ASSERT_TRUE(
+        pool.Submit("b" + std::to_string(i), [&](std::stop_token) { behind.count_down(); }));
     behind.wait();
   }
 }
