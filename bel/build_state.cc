@@ -1,4 +1,5 @@
-// Look-ups, meanings and counters. What each event does is in build_state_work.cc and build_state_asks.cc.
+// Look-ups, meanings and counters. What each event does is in build_state_work.cc and
+// build_state_asks.cc.
 #include "bel/build_state.h"
 
 #include <algorithm>
@@ -40,12 +41,18 @@ void BuildState::Apply(const v1::BuildEvent& event) {
   idx_ = event.idx();
   last_event_at_ = event.timestamp();
   switch (event.event_type_case()) {
-    case v1::BuildEvent::kBuildRequestEvent: return ApplyBuildRequest(event);
-    case v1::BuildEvent::kPartitionEvent: return ApplyPartition(event);
-    case v1::BuildEvent::kJobEvent: return ApplyJob(event);
-    case v1::BuildEvent::kDelegationEvent: return ApplyDelegation(event);
-    case v1::BuildEvent::kJobGraphEvent: return ApplyJobGraph(event);
-    case v1::BuildEvent::kPartitionInvalidationEvent: return ApplyInvalidation(event);
+    case v1::BuildEvent::kBuildRequestEvent:
+      return ApplyBuildRequest(event);
+    case v1::BuildEvent::kPartitionEvent:
+      return ApplyPartition(event);
+    case v1::BuildEvent::kJobEvent:
+      return ApplyJob(event);
+    case v1::BuildEvent::kDelegationEvent:
+      return ApplyDelegation(event);
+    case v1::BuildEvent::kJobGraphEvent:
+      return ApplyJobGraph(event);
+    case v1::BuildEvent::kPartitionInvalidationEvent:
+      return ApplyInvalidation(event);
     case v1::BuildEvent::kJobRunCancelEvent: {
       const Index run = FindRun(event.job_run_cancel_event().job_run_id());
       if (run != kNone) runs_[run].cancel_requested = true;
@@ -59,11 +66,16 @@ void BuildState::Apply(const v1::BuildEvent& event) {
       builds_[build].last_idx = idx_;
       return;
     }
-    case v1::BuildEvent::kWantEvent: return ApplyWant(event);
-    case v1::BuildEvent::kTaintEvent: return ApplyTaint(event);
-    case v1::BuildEvent::kJobDefinitionEvent: return ApplyJobDefinition(event);
-    case v1::BuildEvent::kAdoptionEvent: return ApplyAdoption(event);
-    case v1::BuildEvent::EVENT_TYPE_NOT_SET: return;
+    case v1::BuildEvent::kWantEvent:
+      return ApplyWant(event);
+    case v1::BuildEvent::kTaintEvent:
+      return ApplyTaint(event);
+    case v1::BuildEvent::kJobDefinitionEvent:
+      return ApplyJobDefinition(event);
+    case v1::BuildEvent::kAdoptionEvent:
+      return ApplyAdoption(event);
+    case v1::BuildEvent::EVENT_TYPE_NOT_SET:
+      return;
   }
 }
 

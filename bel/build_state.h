@@ -1,8 +1,8 @@
 // BuildState: the fold. The only reducer over events; planner, API and metrics read it.
 //
-// Apply is total: it accepts every event ever written, in idx order, and never fails. What an event names and
-// the state does not know is created as far as the event tells. One writer; readers hold the
-// lock of the EventLog that owns it.
+// Apply is total: it accepts every event ever written, in idx order, and never fails. What an event
+// names and the state does not know is created as far as the event tells. One writer; readers hold
+// the lock of the EventLog that owns it.
 #pragma once
 
 #include <cstdint>
@@ -126,7 +126,8 @@ class BuildState final : public StatusView {
   void LiftTaint(Index taint);
   void Unblock(Index want);
 
-  // Keeps partitions_by_status_ and the wants' `unavailable` right around any change of a partition.
+  // Keeps partitions_by_status_ and the wants' `unavailable` right around any change of a
+  // partition.
   class PartitionChange;
 
   int64_t idx_ = 0;
@@ -142,9 +143,10 @@ class BuildState final : public StatusView {
   std::map<std::string_view, Index> partition_by_ref_;  // views into partitions_
   std::unordered_map<std::string_view, Index> partition_hash_;
   IdMap instance_by_id_, run_by_id_, build_by_id_, want_by_id_, taint_by_id_, job_by_label_;
-  std::unordered_map<Index, std::vector<v1::Task>> open_plans_;  // by build; void without a last part
-  std::map<int, uint64_t> partitions_by_status_, wants_by_status_, builds_by_status_, runs_by_status_,
-      runs_by_outcome_, taints_by_status_;
+  std::unordered_map<Index, std::vector<v1::Task>>
+      open_plans_;  // by build; void without a last part
+  std::map<int, uint64_t> partitions_by_status_, wants_by_status_, builds_by_status_,
+      runs_by_status_, runs_by_outcome_, taints_by_status_;
   uint64_t delegations_ = 0;
 };
 

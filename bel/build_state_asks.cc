@@ -33,7 +33,8 @@ void BuildState::ApplyWant(const v1::BuildEvent& event) {
       want.generation = want_event.generation();
       want.comment = want_event.comment();
       return;
-    default: break;
+    default:
+      break;
   }
   --wants_by_status_[want.status];
   want.status = want_event.lifecycle();
@@ -114,7 +115,8 @@ void BuildState::CreateTaint(Index index, const v1::TaintEvent& event, TimeNs no
   taint.source_name = event.source_name();
   taint.comment = event.comment();
   taint.globs.assign(event.globs().begin(), event.globs().end());
-  for (const v1::PartitionRef& ref : event.refs()) taint.partitions.push_back(InternPartition(ref.str()));
+  for (const v1::PartitionRef& ref : event.refs())
+    taint.partitions.push_back(InternPartition(ref.str()));
   for (const auto& hit : event.tainted_instances()) {
     if (const Index i = FindInstance(hit.instance_id()); i != kNone) AddOnce(taint.instances, i);
   }
@@ -139,7 +141,8 @@ void BuildState::HitInstance(Index taint, Index instance) {
   const Index partition = instances_[instance].partition;
   const PartitionChange change(*this, partition);
   AddOnce(instances_[instance].taints, taint);
-  for (Index want : partitions_[partition].wants) wants_[want].last_idx = wants_[want].taint_idx = idx_;
+  for (Index want : partitions_[partition].wants)
+    wants_[want].last_idx = wants_[want].taint_idx = idx_;
 }
 
 void BuildState::LiftTaint(Index index) {

@@ -8,7 +8,8 @@ namespace databuild {
 namespace {
 
 CauseInfo FromProto(const v1::Cause& cause) {
-  return {cause.partition_ref(), cause.job_run_id(), cause.job_label(), cause.reason(), cause.message()};
+  return {cause.partition_ref(), cause.job_run_id(), cause.job_label(), cause.reason(),
+          cause.message()};
 }
 
 void AddOnce(std::vector<Index>& list, Index value) {
@@ -46,11 +47,15 @@ void BuildState::ApplyBuildRequest(const v1::BuildEvent& event) {
     case v1::BUILD_REQUEST_PRECONDITION_FAILED:
       build.unproducible.clear();
       for (const auto& missing : request.unproducible()) {
-        build.unproducible.push_back({InternPartition(missing.ref()), missing.kind() == "external"});
+        build.unproducible.push_back(
+            {InternPartition(missing.ref()), missing.kind() == "external"});
       }
       break;
-    case v1::BUILD_REQUEST_EXECUTING: build.started_at = event.timestamp(); break;
-    default: break;
+    case v1::BUILD_REQUEST_EXECUTING:
+      build.started_at = event.timestamp();
+      break;
+    default:
+      break;
   }
   if (!BuildOpen(index)) {
     build.ended_at = event.timestamp();
@@ -66,7 +71,8 @@ void BuildState::CloseBuild(Index index) {
   open_plans_.erase(index);
   if (build.want == kNone) return;
   wants_[build.want].last_idx = idx_;
-  if (build.status == v1::BUILD_REQUEST_FAILED || build.status == v1::BUILD_REQUEST_PRECONDITION_FAILED) {
+  if (build.status == v1::BUILD_REQUEST_FAILED ||
+      build.status == v1::BUILD_REQUEST_PRECONDITION_FAILED) {
     BlockWant(index);
   }
 }
@@ -85,7 +91,8 @@ void BuildState::BlockWant(Index index) {
   for (Index unit : build.units) {
     for (Index instance : units_[unit].instances) add_root(instance);
   }
-  for (const auto& [partition, delegation] : build.delegations) add_root(partitions_[partition].newest);
+  for (const auto& [partition, delegation] : build.delegations)
+    add_root(partitions_[partition].newest);
   for (const Unproducible& missing : build.unproducible) roots.push_back(missing.partition);
   std::sort(roots.begin(), roots.end());
   roots.erase(std::unique(roots.begin(), roots.end()), roots.end());
@@ -94,7 +101,8 @@ void BuildState::BlockWant(Index index) {
 }
 
 void BuildState::Unblock(Index index) {
-  for (Index partition : wants_[index].blocked_on) std::erase(partitions_[partition].blocked, index);
+  for (Index partition : wants_[index].blocked_on)
+    std::erase(partitions_[partition].blocked, index);
   wants_[index].blocked_on.clear();
 }
 
@@ -184,7 +192,8 @@ void BuildState::ApplyJobGraph(const v1::BuildEvent& event) {
   for (const v1::Task& task : tasks) PlanTask(index, task);
   build.plan_number = graph.plan_number();
   build.open_plan = build.open_part = 0;
-  std::erase_if(build.requested, [&](Index instance) { return instances_[instance].unit != kNone; });
+  std::erase_if(build.requested,
+                [&](Index instance) { return instances_[instance].unit != kNone; });
   open_plans_.erase(index);
 }
 
@@ -217,7 +226,8 @@ void BuildState::PlanTask(Index build, const v1::Task& task) {
     const bool materialize = input.dep_type_code() == v1::MATERIALIZE;
     unit.inputs.push_back({partition, materialize});
     if (!materialize) continue;
-    fresh ? partitions_[partition].waiters.push_back(index) : AddOnce(partitions_[partition].waiters, index);
+    fresh ? partitions_[partition].waiters.push_back(index)
+          : AddOnce(partitions_[partition].waiters, index);
   }
 }
 

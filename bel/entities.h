@@ -1,4 +1,5 @@
-// What the fold knows of each thing in a graph. Plain values, linked by index into BuildState's arrays.
+// What the fold knows of each thing in a graph. Plain values, linked by index into BuildState's
+// arrays.
 //
 // Indexes are dense, never reused, and valid for the life of the BuildState. kNone means "none".
 // Times are Unix nanoseconds; 0 means "not yet". `*_idx` are positions in the log.
@@ -37,8 +38,8 @@ struct Partition {
   uint32_t invalidations = 0;
   TimeNs last_updated = 0;
   TimeNs last_invalidated = 0;
-  std::vector<Index> wants;       // live wants that contain the ref
-  std::vector<Index> waiters;     // units with a MATERIALIZE input on the ref; may hold finished ones
+  std::vector<Index> wants;    // live wants that contain the ref
+  std::vector<Index> waiters;  // units with a MATERIALIZE input on the ref; may hold finished ones
   std::vector<Index> delegators;  // open builds that leave the ref to another build
   std::vector<Index> blocked;     // live wants whose last build ended for want of this ref
 };
@@ -122,7 +123,7 @@ struct Build {
   v1::BuildRequestStatusCode status = v1::BUILD_REQUEST_UNKNOWN;
   std::vector<Index> units;  // owned, finished ones included
   uint32_t open_instances = 0;
-  std::vector<Index> requested;          // instances this build asked for and that no plan covers yet
+  std::vector<Index> requested;  // instances this build asked for and that no plan covers yet
   std::unordered_map<Index, Delegation> delegations;  // by partition
   std::vector<Unproducible> unproducible;
   uint32_t plan_number = 0;  // of the newest complete plan
@@ -133,7 +134,8 @@ struct Build {
   CauseInfo cause;
   std::string reason;
   std::string message;
-  uint32_t runs_total = 0, runs_completed = 0, runs_failed = 0, runs_cancelled = 0, runs_skipped = 0;
+  uint32_t runs_total = 0, runs_completed = 0, runs_failed = 0, runs_cancelled = 0,
+           runs_skipped = 0;
   int64_t received_idx = 0;
   int64_t planned_idx = 0;  // when its plan was whole, or given up: what it could know
   TimeNs received_at = 0;
@@ -173,7 +175,8 @@ struct Want {
   int64_t last_idx = 0;   // last event that changed what its status says
 
   bool Live() const {
-    return status == v1::WANT_CREATED || status == v1::WANT_SATISFIED || status == v1::WANT_UNSATISFIED;
+    return status == v1::WANT_CREATED || status == v1::WANT_SATISFIED ||
+           status == v1::WANT_UNSATISFIED;
   }
 };
 
@@ -196,7 +199,8 @@ struct Taint {
   int64_t last_idx = 0;
 };
 
-// True for outcomes that count against retry.infrastructureLimit: the work was lost, it did not fail.
+// True for outcomes that count against retry.infrastructureLimit: the work was lost, it did not
+// fail.
 bool IsInfrastructure(v1::JobOutcome outcome);
 // True for outcomes that count against retry.limit. Missing dependencies, changed definitions and
 // cancellations count against neither.

@@ -10,7 +10,10 @@ namespace databuild {
 RangeSpec FromProto(const v1::PartitionRange& range) {
   RangeSpec spec{range.ref(), {}};
   for (const auto& [name, capture] : range.captures()) {
-    spec.captures.push_back({name, capture.from(), capture.to(), capture.step(),
+    spec.captures.push_back({name,
+                             capture.from(),
+                             capture.to(),
+                             capture.step(),
                              {capture.values().begin(), capture.values().end()}});
   }
   std::sort(spec.captures.begin(), spec.captures.end(),
@@ -31,8 +34,10 @@ v1::PartitionRange ToProto(const RangeSpec& spec) {
   return range;
 }
 
-Status ForEachRef(const v1::PartitionRange& range, const std::function<void(std::string_view)>& visit) {
-  ASSIGN_OR_RETURN(const PartitionRange compiled, PartitionRange::Compile(FromProto(range), range.ref()));
+Status ForEachRef(const v1::PartitionRange& range,
+                  const std::function<void(std::string_view)>& visit) {
+  ASSIGN_OR_RETURN(const PartitionRange compiled,
+                   PartitionRange::Compile(FromProto(range), range.ref()));
   for (uint64_t i = 0; i < compiled.size(); ++i) visit(compiled.At(i));
   return {};
 }

@@ -18,8 +18,9 @@ struct RangeSpec;
 RangeSpec FromProto(const v1::PartitionRange& range);
 v1::PartitionRange ToProto(const RangeSpec& spec);
 
-// Calls `visit` for every ref of the range, in order: the last capture of the template varies fastest.
-// An error names field and value; nothing is visited then.
-Status ForEachRef(const v1::PartitionRange& range, const std::function<void(std::string_view)>& visit);
+// Calls `visit` for every ref of the range, in order: the last capture of the template varies
+// fastest. An error names field and value; nothing is visited then.
+Status ForEachRef(const v1::PartitionRange& range,
+                  const std::function<void(std::string_view)>& visit);
 
 }  // namespace databuild

@@ -85,7 +85,8 @@ const std::vector<MarkRule>& MarkTable() {
 Error Invalid(std::string message) { return Error{Errc::kInvalidArgument, std::move(message)}; }
 
 std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return text;
 }
 
@@ -108,7 +109,8 @@ std::optional<Transition> RawTransition(const v1::BuildEvent& event) {
     case v1::BuildEvent::kBuildRequestEvent:
       return To(kBuild, event.build_request_id(), event.build_request_event().status().code());
     case v1::BuildEvent::kPartitionEvent:
-      return To(kInstance, event.partition_event().instance_id(), event.partition_event().status_code());
+      return To(kInstance, event.partition_event().instance_id(),
+                event.partition_event().status_code());
     case v1::BuildEvent::kJobEvent:
       return To(kRun, event.job_event().job_run_id(), event.job_event().status_code());
     case v1::BuildEvent::kJobGraphEvent:
@@ -147,7 +149,8 @@ Status CheckMark(const StatusView& view, const Transition& step, std::optional<i
                              ? !IsFinal(step.kind, *from)
                              : std::find(rule.in.begin(), rule.in.end(), *from) != rule.in.end();
     if (!allowed) return Illegal(step, from, "the mark cannot be set in this state");
-    if (view.HasMark(step.kind, step.id, step.mark)) return Illegal(step, from, "the mark is already set");
+    if (view.HasMark(step.kind, step.id, step.mark))
+      return Illegal(step, from, "the mark is already set");
     return {};
   }
   return Illegal(step, from, "no such mark");
@@ -157,11 +160,16 @@ Status CheckMark(const StatusView& view, const Transition& step, std::optional<i
 
 const char* EntityKindName(EntityKind kind) {
   switch (kind) {
-    case EntityKind::kInstance: return "partition instance";
-    case EntityKind::kRun: return "job run";
-    case EntityKind::kBuild: return "build";
-    case EntityKind::kWant: return "want";
-    case EntityKind::kTaint: return "taint";
+    case EntityKind::kInstance:
+      return "partition instance";
+    case EntityKind::kRun:
+      return "job run";
+    case EntityKind::kBuild:
+      return "build";
+    case EntityKind::kWant:
+      return "want";
+    case EntityKind::kTaint:
+      return "taint";
   }
   return "entity";
 }
@@ -204,12 +212,18 @@ std::string StatusName(EntityKind kind, std::optional<int> status) {
     case kInstance:
       name = v1::PartitionStatus_Name(*status), prefix = sizeof("PARTITION_") - 1;
       break;
-    case kRun: name = v1::JobStatus_Name(*status), prefix = sizeof("JOB_") - 1; break;
+    case kRun:
+      name = v1::JobStatus_Name(*status), prefix = sizeof("JOB_") - 1;
+      break;
     case kBuild:
       name = v1::BuildRequestStatusCode_Name(*status), prefix = sizeof("BUILD_REQUEST_") - 1;
       break;
-    case kWant: name = v1::WantLifecycle_Name(*status), prefix = sizeof("WANT_") - 1; break;
-    case kTaint: name = v1::TaintLifecycle_Name(*status), prefix = sizeof("TAINT_") - 1; break;
+    case kWant:
+      name = v1::WantLifecycle_Name(*status), prefix = sizeof("WANT_") - 1;
+      break;
+    case kTaint:
+      name = v1::TaintLifecycle_Name(*status), prefix = sizeof("TAINT_") - 1;
+      break;
   }
   return name.size() > prefix ? Lower(name.substr(prefix)) : std::to_string(*status);
 }

@@ -1,5 +1,5 @@
-// The state machines of the log, as one table. Strict on append: an event that is not a legal next state
-// is refused and counted. Total on replay: the fold accepts every history ever written.
+// The state machines of the log, as one table. Strict on append: an event that is not a legal next
+// state is refused and counted. Total on replay: the fold accepts every history ever written.
 #pragma once
 
 #include <optional>
@@ -25,8 +25,8 @@ struct Transition {
   std::string mark;  // empty: a change of status
 };
 
-// The transition of an event; nullopt for events that concern no single entity (definitions, delegations,
-// adoptions). UNKNOWN statuses and missing ids are errors.
+// The transition of an event; nullopt for events that concern no single entity (definitions,
+// delegations, adoptions). UNKNOWN statuses and missing ids are errors.
 Result<std::optional<Transition>> TransitionOf(const v1::BuildEvent& event);
 
 // Looks up what is known of an entity: the fold, or the fold with batches in flight laid over it.

@@ -1,4 +1,5 @@
-// databuild-controller: parses the command line, runs the operator, turns signals into an orderly end.
+// databuild-controller: parses the command line, runs the operator, turns signals into an orderly
+// end.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -68,12 +69,14 @@ int main(int argc, char** argv) {
       std::fputs(invocation->text.c_str(), stdout);
       return 0;
     case databuild::Invocation::Action::kProbe: {
-      const databuild::Status answer = databuild::Probe(invocation->probe_url, invocation->probe_timeout);
+      const databuild::Status answer =
+          databuild::Probe(invocation->probe_url, invocation->probe_timeout);
       if (answer.ok()) return 0;
       std::fprintf(stderr, "databuild-controller: %s\n", answer.error().message.c_str());
       return 1;
     }
-    case databuild::Invocation::Action::kRun: return RunOperator(invocation->config);
+    case databuild::Invocation::Action::kRun:
+      return RunOperator(invocation->config);
   }
   return 2;
 }

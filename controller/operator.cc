@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-
 #include <nlohmann/json.hpp>
 
 #include "bel/base/log.h"
@@ -68,13 +67,14 @@ class WorkerGraphs final : public GraphSource {
       handle->log->WithState([&](const BuildState& state) { read(QueryView{state, graph, {}}); });
       return true;
     }
-    handle->reconciler->Read([&](const BuildState& state, const GraphReconciler::Explainer& explain) {
-      ExplainFunction ask;
-      if (explain) {
-        ask = [&](Index want, Index partition) { return ToProto(explain(want, partition)); };
-      }
-      read(QueryView{state, graph, ask});
-    });
+    handle->reconciler->Read(
+        [&](const BuildState& state, const GraphReconciler::Explainer& explain) {
+          ExplainFunction ask;
+          if (explain) {
+            ask = [&](Index want, Index partition) { return ToProto(explain(want, partition)); };
+          }
+          read(QueryView{state, graph, ask});
+        });
     return true;
   }
 
@@ -83,7 +83,8 @@ class WorkerGraphs final : public GraphSource {
 };
 
 Result<kube::ClusterAccess> Access(const Config& config) {
-  if (!config.kubeconfig.empty()) return kube::LoadKubeconfig(config.kubeconfig, config.kube_context);
+  if (!config.kubeconfig.empty())
+    return kube::LoadKubeconfig(config.kubeconfig, config.kube_context);
   return kube::LoadInCluster(kube::InClusterFromEnvironment());
 }
 
@@ -140,7 +141,8 @@ bool Operator::Stopping() const {
 Status Operator::SetUp() {
   ASSIGN_OR_RETURN(const kube::ClusterAccess access, Access(config_));
   kube::ApiClientOptions options;
-  options.user_agent = std::string("databuild-controller/") + DatabuildVersion() + " (linux/amd64) kubernetes";
+  options.user_agent =
+      std::string("databuild-controller/") + DatabuildVersion() + " (linux/amd64) kubernetes";
   options.qps = static_cast<double>(config_.kube_qps);
   options.burst = static_cast<int>(config_.kube_burst);
   options.observe = [this](const kube::RequestObservation& seen) {
@@ -166,7 +168,8 @@ Status Operator::OpenStorage() {
       parts_->cluster_uid = config_.cluster_id;
       if (parts_->cluster_uid.empty()) {
         Result<std::string> uid = UidOf(*parts_->client, "kube-system");
-        if (!uid.ok() && uid.error().code == Errc::kPermissionDenied && !config_.pod_namespace.empty()) {
+        if (!uid.ok() && uid.error().code == Errc::kPermissionDenied &&
+            !config_.pod_namespace.empty()) {
           uid = UidOf(*parts_->client, config_.pod_namespace);
         }
         if (!uid.ok()) ready = uid.error();
@@ -174,7 +177,8 @@ Status Operator::OpenStorage() {
       }
     }
     if (ready.ok()) return {};
-    if (ready.error().code != Errc::kUnavailable && ready.error().code != Errc::kDeadlineExceeded) return ready;
+    if (ready.error().code != Errc::kUnavailable && ready.error().code != Errc::kDeadlineExceeded)
+      return ready;
     LogWarn("not ready to start; trying again", {{"error", ready.error().message}});
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, milliseconds(2'000), [&] { return stop_; });
@@ -194,17 +198,19 @@ Status Operator::StartHealth() {
                            if (!leading_) return {};
                            return parts_->workers->Progress(kStuckTick);
                          }});
-  health.live.push_back({"lease", [this]() -> Status {
-                           const std::lock_guard lock(mutex_);
-                           if (leading_ && parts_->lease && parts_->lease->Wedged()) {
-                             return Error{Errc::kDeadlineExceeded, "the lease is held but not renewed"};
-                           }
-                           return {};
-                         }});
+  health.live.push_back(
+      {"lease", [this]() -> Status {
+         const std::lock_guard lock(mutex_);
+         if (leading_ && parts_->lease && parts_->lease->Wedged()) {
+           return Error{Errc::kDeadlineExceeded, "the lease is held but not renewed"};
+         }
+         return {};
+       }});
   const auto when_leading = [this](const std::function<Status()>& check) -> Status {
     const std::lock_guard lock(mutex_);
     if (stop_) return Error{Errc::kUnavailable, "stopping"};
-    if (!leading_) return Error{Errc::kUnavailable, "standby: another replica is active, or none yet"};
+    if (!leading_)
+      return Error{Errc::kUnavailable, "standby: another replica is active, or none yet"};
     return check();
   };
   health.ready.push_back({"informers", [this, when_leading] {
@@ -213,8 +219,9 @@ Status Operator::StartHealth() {
                               return Error{Errc::kUnavailable, "first lists are not complete"};
                             });
                           }});
-  health.ready.push_back(
-      {"log", [this, when_leading] { return when_leading([this] { return parts_->workers->Ready(); }); }});
+  health.ready.push_back({"log", [this, when_leading] {
+                            return when_leading([this] { return parts_->workers->Ready(); });
+                          }});
   parts_->metrics.OnScrape([this](Metrics& metrics) {
     CollectProcess(metrics);
     CollectMetrics();
@@ -237,17 +244,17 @@ bool Operator::AwaitLease() {
   auto acquired = std::make_shared<std::atomic<bool>>(false);
   parts_->lease = std::make_unique<kube::LeaseElector>(
       *parts_->lease_client, parts_->clock, options,
-      kube::LeaseElector::Callbacks{
-          [this, acquired] {
-            *acquired = true;
-            const std::lock_guard lock(mutex_);
-            changed_.notify_all();
-          },
-          [](const std::string& why) {
-            // Whatever this process would still write, another replica may be writing already.
-            LogError("lease lost; ending", {{"why", why}});
-            std::_Exit(1);
-          }});
+      kube::LeaseElector::Callbacks{[this, acquired] {
+                                      *acquired = true;
+                                      const std::lock_guard lock(mutex_);
+                                      changed_.notify_all();
+                                    },
+                                    [](const std::string& why) {
+                                      // Whatever this process would still write, another replica
+                                      // may be writing already.
+                                      LogError("lease lost; ending", {{"why", why}});
+                                      std::_Exit(1);
+                                    }});
   parts_->lease->Start();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return stop_ || *acquired; });
@@ -282,10 +289,9 @@ Status Operator::StartGraphs() {
   workers.log.clock = &parts_->clock;
   workers.log.cluster_uid = parts_->cluster_uid;
   workers.log.holder = parts_->holder + "/" + RandomUuid();
-  workers.log.on_terminal = [this](const Error& error) {
-    RequestStop("log: " + error.message, 1);
-  };
-  workers.on_event = [this](const std::string& graph, const v1::BuildEvent& event, const BuildState& state) {
+  workers.log.on_terminal = [this](const Error& error) { RequestStop("log: " + error.message, 1); };
+  workers.on_event = [this](const std::string& graph, const v1::BuildEvent& event,
+                            const BuildState& state) {
     ObserveAppended(graph, event, state, parts_->metrics);
   };
   workers.on_append = [this](const std::string& graph, const AppendSample& sample) {
@@ -294,7 +300,8 @@ Status Operator::StartGraphs() {
     parts_->metrics.Observe(Metric::kAppendGroupSize, {}, static_cast<double>(sample.events));
   };
   workers.on_tick = [this](const std::string& graph, const TickReport& report) {
-    parts_->metrics.Observe(Metric::kTickDuration, {graph}, static_cast<double>(report.took) / kSecond);
+    parts_->metrics.Observe(Metric::kTickDuration, {graph},
+                            static_cast<double>(report.took) / kSecond);
     parts_->metrics.Add(Metric::kDecidedEvents, {graph}, static_cast<double>(report.events));
   };
   parts_->workers = std::make_unique<GraphWorkers>(std::move(workers));
@@ -309,7 +316,8 @@ Status Operator::StartGraphs() {
   ASSIGN_OR_RETURN(const std::vector<GraphHead> known, parts_->storage->Graphs());
   for (const GraphHead& head : known) {
     const auto& watched = config_.watch_namespaces;
-    const bool ours = watched.empty() || std::find(watched.begin(), watched.end(), head.graph) != watched.end();
+    const bool ours =
+        watched.empty() || std::find(watched.begin(), watched.end(), head.graph) != watched.end();
     if (ours && head.cluster_uid == parts_->cluster_uid) parts_->workers->Wake(head.graph);
   }
   return {};
@@ -321,6 +329,7 @@ Status Operator::StartApi() {
   AuthOptions auth;
   ASSIGN_OR_RETURN(auth.mode, ParseAuthMode(config_.api_auth));
   auth.listen_address = address.host;
+  auth.audiences = config_.api_audiences;
   auth.reviews = parts_->reviews.get();
   auth.clock = &parts_->clock;
   auth.metrics = &parts_->metrics;
@@ -328,6 +337,8 @@ Status Operator::StartApi() {
   ApiServerOptions options;
   options.http.address = address.host;
   options.http.port = address.port;
+  options.http.tls_cert_file = config_.api_tls_cert_file;
+  options.http.tls_key_file = config_.api_tls_key_file;
   options.http.max_connections = static_cast<size_t>(config_.api_max_connections);
   options.http.max_header_bytes = static_cast<size_t>(config_.api_max_header_bytes);
   options.http.max_body_bytes = static_cast<size_t>(config_.api_max_body_bytes);
@@ -336,7 +347,9 @@ Status Operator::StartApi() {
   options.service.auth = parts_->auth.get();
   options.service.metrics = &parts_->metrics;
   ASSIGN_OR_RETURN(parts_->api, ApiServer::Start(options));
-  LogInfo("api listening", {{"address", config_.api_listen}, {"port", parts_->api->port()}, {"auth", config_.api_auth}});
+  LogInfo(
+      "api listening",
+      {{"address", config_.api_listen}, {"port", parts_->api->port()}, {"auth", config_.api_auth}});
   return {};
 }
 
@@ -355,7 +368,8 @@ void Operator::CollectMetrics() {
     parts_->metrics.Set(Metric::kLogHeadIndex, {graph}, static_cast<double>(handle->log->head()));
   }
   for (const kube::NamedHealth& informer : parts_->cluster->Health()) {
-    parts_->metrics.Set(Metric::kInformerSynced, {informer.resource}, informer.health.synced ? 1 : 0);
+    parts_->metrics.Set(Metric::kInformerSynced, {informer.resource},
+                        informer.health.synced ? 1 : 0);
     parts_->metrics.RaiseTo(Metric::kInformerRelists, {informer.resource},
                             static_cast<double>(informer.health.lists));
     parts_->metrics.RaiseTo(Metric::kInformerWatchRestarts, {informer.resource},

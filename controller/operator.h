@@ -18,8 +18,8 @@ class Operator {
   explicit Operator(Config config);
   ~Operator();
 
-  // Exit code of the process: 0 after RequestStop, 1 when it had to end. Errors before anything ran:
-  // what could not be set up, and what to do.
+  // Exit code of the process: 0 after RequestStop, 1 when it had to end. Errors before anything
+  // ran: what could not be set up, and what to do.
   Result<int> Run();
 
   // Thread-safe. `why` goes to the log.

@@ -6,11 +6,12 @@
 
 namespace databuild {
 
-// One walk over MATERIALIZE inputs, depth first without recursion. Stops at usable instances, at what
-// other builds make, at units that are planned already and at refs nobody makes.
+// One walk over MATERIALIZE inputs, depth first without recursion. Stops at usable instances, at
+// what other builds make, at units that are planned already and at refs nobody makes.
 class Planner::Walk {
  public:
-  Walk(const Planner& planner, Index build) : planner_(planner), state_(planner.state_), build_(build) {}
+  Walk(const Planner& planner, Index build)
+      : planner_(planner), state_(planner.state_), build_(build) {}
 
   Analysis Run() {
     const Build& build = state_.build(build_);
@@ -78,9 +79,10 @@ class Planner::Walk {
   void AddUnit(const std::string& ref, const Producer& producer) {
     Result<UnitPlan> plan = planner_.catalogue_.Plan(producer.job, producer.captures);
     if (!plan.ok()) {
-      result_.refused = {ref, "", state_.job(producer.job).label,
-                         plan.error().code == Errc::kTooLarge ? reason::kRunTooLarge : reason::kInvalidJob,
-                         plan.error().message};
+      result_.refused = {
+          ref, "", state_.job(producer.job).label,
+          plan.error().code == Errc::kTooLarge ? reason::kRunTooLarge : reason::kInvalidJob,
+          plan.error().message};
       return;
     }
     const size_t index = result_.units.size();
@@ -91,7 +93,7 @@ class Planner::Walk {
       unit_of_[output] = index;
       const Index partition = state_.FindPartition(output);
       const Index live = partition == kNone ? kNone : state_.LiveInstance(partition);
-      const uint32_t ordinal = live != kNone ? state_.instance(live).ordinal
+      const uint32_t ordinal = live != kNone        ? state_.instance(live).ordinal
                                : partition == kNone ? 1
                                                     : state_.partition(partition).instances + 1;
       unit.ordinals.push_back(ordinal);
@@ -135,7 +137,8 @@ class Planner::Walk {
       if (inside) path += result_.units[frame.unit].plan.outputs.front() + " needs ";
     }
     const std::string& first = result_.units[closing].plan.outputs.front();
-    result_.refused = {first, "", state_.job(result_.units[closing].job).label, reason::kCycle, path + first};
+    result_.refused = {first, "", state_.job(result_.units[closing].job).label, reason::kCycle,
+                       path + first};
   }
 
   const Planner& planner_;
@@ -155,7 +158,8 @@ v1::Task Planner::TaskOf(const PlannedUnit& unit) const {
   v1::Task task;
   task.mutable_job()->set_label(state_.job(unit.job).label);
   task.set_generation(state_.job(unit.job).definition.generation());
-  for (const std::string& output : unit.plan.outputs) task.mutable_config()->add_outputs()->set_str(output);
+  for (const std::string& output : unit.plan.outputs)
+    task.mutable_config()->add_outputs()->set_str(output);
   for (const auto& [ref, materialize] : unit.plan.inputs) {
     v1::DataDep* input = task.mutable_config()->add_inputs();
     input->set_dep_type_code(materialize ? v1::MATERIALIZE : v1::QUERY);
@@ -278,7 +282,8 @@ void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
   for (const PlannedUnit& unit : analysis.units) {
     for (size_t i = 0; i < unit.plan.outputs.size(); ++i) {
       const Index known = state_.FindInstance(unit.instance_ids[i]);
-      if (known != kNone && state_.instance(known).build != index) continue;  // of an older definition's unit
+      if (known != kNone && state_.instance(known).build != index)
+        continue;  // of an older definition's unit
       emit({unit.instance_ids[i], unit.plan.outputs[i], unit.ordinals[i]}, unit.job);
     }
   }
@@ -295,9 +300,11 @@ void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
 void Planner::PlanBuild(Index index) {
   Analysis analysis = Analyze(index);
   const Build& build = state_.build(index);
-  // A DataJob that came with the Want may be the one that is missing: its verdict marks this build again.
+  // A DataJob that came with the Want may be the one that is missing: its verdict marks this build
+  // again.
   if (!analysis.unproducible.empty() && !unproved_jobs_.empty()) return;
-  if (!analysis.refused.reason.empty()) return EndBuild(index, v1::BUILD_REQUEST_FAILED, analysis.refused);
+  if (!analysis.refused.reason.empty())
+    return EndBuild(index, v1::BUILD_REQUEST_FAILED, analysis.refused);
   if (!EmitRequested(index, analysis)) return;  // the rest in the next tick
   if (!analysis.units.empty() || build.plan_number == 0) {
     std::vector<v1::Task> tasks;

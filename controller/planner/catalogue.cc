@@ -8,7 +8,8 @@ namespace {
 JobTemplates TemplatesOf(const v1::JobDefinitionEvent& definition) {
   JobTemplates templates;
   templates.outputs.assign(definition.outputs().begin(), definition.outputs().end());
-  for (const v1::JobInput& input : definition.inputs()) templates.inputs.push_back(input.partition());
+  for (const v1::JobInput& input : definition.inputs())
+    templates.inputs.push_back(input.partition());
   templates.max_partitions = static_cast<int>(std::max<uint32_t>(1, definition.batch_max()));
   templates.batch_by.assign(definition.batch_by().begin(), definition.batch_by().end());
   return templates;
@@ -34,7 +35,8 @@ void Catalogue::Update(Index job) {
   const Job& recorded = state_.job(job);
   if (!recorded.defined || recorded.definition.deleted()) return;
   Result<JobPatterns> patterns = CompileJob(TemplatesOf(recorded.definition));
-  if (!patterns.ok()) return;  // it was accepted by an older release, or rejected for this very reason
+  if (!patterns.ok())
+    return;  // it was accepted by an older release, or rejected for this very reason
   PatternIndex& index = recorded.Accepted() ? index_ : rejected_;
   for (const OutputPattern& output : patterns->outputs()) index.Add(job, output);
   compiled_.emplace(job, std::move(patterns).value());
@@ -92,8 +94,8 @@ std::string Catalogue::Conflicts(const JobPatterns& patterns, const std::string&
       const std::string& other = state_.job(overlap.job).label;
       if (other == label) continue;
       if (!text.empty()) text += "; ";
-      text += "output " + output.text() + " of " + label + " and output " + overlap.pattern + " of " +
-              other + " both match " + overlap.witness;
+      text += "output " + output.text() + " of " + label + " and output " + overlap.pattern +
+              " of " + other + " both match " + overlap.witness;
     }
   }
   return text;

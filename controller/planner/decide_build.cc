@@ -26,11 +26,14 @@ void Planner::DecideBuild(Index index) {
       planned_ = true;
       return PlanBuild(index);
     case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
-      batch_->Build(build.id, state_.want(build.want).unavailable == 0 ? v1::BUILD_REQUEST_COMPLETED
-                                                                       : v1::BUILD_REQUEST_EXECUTING);
+      batch_->Build(build.id, state_.want(build.want).unavailable == 0
+                                  ? v1::BUILD_REQUEST_COMPLETED
+                                  : v1::BUILD_REQUEST_EXECUTING);
       return;
-    case v1::BUILD_REQUEST_EXECUTING: return ExecuteBuild(index);
-    default: return;
+    case v1::BUILD_REQUEST_EXECUTING:
+      return ExecuteBuild(index);
+    default:
+      return;
   }
 }
 
@@ -62,7 +65,8 @@ bool Planner::IsUnproducible(Index partition) const {
          catalogue_.Find(state_.partition(partition).ref).kind != Producer::Kind::kOne;
 }
 
-// Nothing of its own is open: done, failed, without a way, waiting for others, or in need of a revision.
+// Nothing of its own is open: done, failed, without a way, waiting for others, or in need of a
+// revision.
 void Planner::DecideEnd(Index index) {
   const Build& build = state_.build(index);
   std::optional<CauseInfo> failure, unproducible;
@@ -72,16 +76,18 @@ void Planner::DecideEnd(Index index) {
     const Partition& ref = state_.partition(partition);
     if (const Index live = state_.LiveInstance(partition); live != kNone) {
       const auto known = build.delegations.find(partition);
-      const bool delegated = known != build.delegations.end() &&
-                             known->second.owner == state_.instance(live).build;
+      const bool delegated =
+          known != build.delegations.end() && known->second.owner == state_.instance(live).build;
       (delegated ? pending : revise) = true;
       return;
     }
     const Instance* newest = ref.newest == kNone ? nullptr : &state_.instance(ref.newest);
-    if (newest && newest->status == v1::PARTITION_FAILED && newest->updated_at > build.received_at) {
+    if (newest && newest->status == v1::PARTITION_FAILED &&
+        newest->updated_at > build.received_at) {
       if (!failure) failure = newest->cause;
     } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause.ref.empty() &&
-               newest->updated_at > build.received_at && IsUnproducible(state_.FindPartition(newest->cause.ref))) {
+               newest->updated_at > build.received_at &&
+               IsUnproducible(state_.FindPartition(newest->cause.ref))) {
       if (!unproducible) unproducible = newest->cause;
     } else if (IsUnproducible(partition)) {
       if (!unproducible) unproducible = NoProducerCause(ref.ref);
@@ -144,8 +150,9 @@ void Planner::CloseUnwanted(Index index) {
   if (build.open_instances == 0) {
     const Index want = build.want;
     const std::string name = want == kNone ? "" : state_.want(want).name;
-    return EndBuild(index, v1::BUILD_REQUEST_CANCELLED,
-                    {"", "", "", why, deleted ? "Want " + name + " was deleted" : "Want " + name + " expired"});
+    return EndBuild(
+        index, v1::BUILD_REQUEST_CANCELLED,
+        {"", "", "", why, deleted ? "Want " + name + " was deleted" : "Want " + name + " expired"});
   }
   CancelUnstarted(index, why);
   if (!deleted) return;  // live runs of an expired want end by themselves and their data counts
@@ -155,12 +162,14 @@ void Planner::CloseUnwanted(Index index) {
       if (made.status != v1::PARTITION_BUILDING || made.run == kNone) continue;
       if (claimed_.contains(instance)) continue;  // its run ends in this very tick
       const Run& run = state_.run(made.run);
-      if (!state_.RunLive(made.run) || run.cancel_requested || !cancelled_runs_.insert(made.run).second) {
+      if (!state_.RunLive(made.run) || run.cancel_requested ||
+          !cancelled_runs_.insert(made.run).second) {
         continue;
       }
       const bool shared = std::any_of(run.instances.begin(), run.instances.end(), [&](Index other) {
         const Index owner = state_.instance(other).build;
-        return owner != index && owner != kNone && state_.BuildOpen(owner) && !state_.InstanceFinal(other);
+        return owner != index && owner != kNone && state_.BuildOpen(owner) &&
+               !state_.InstanceFinal(other);
       });
       if (!shared) batch_->CancelRun(build.id, run.id)->set_reason("the Want was deleted");
     }
@@ -173,7 +182,8 @@ Index Planner::OldestDelegator(Index partition, Index except) const {
     if (other == except || !state_.BuildOpen(other)) continue;
     const Build& build = state_.build(other);
     if (build.want == kNone || !state_.want(build.want).Live()) continue;
-    if (build.status != v1::BUILD_REQUEST_PLANNING && build.status != v1::BUILD_REQUEST_EXECUTING) continue;
+    if (build.status != v1::BUILD_REQUEST_PLANNING && build.status != v1::BUILD_REQUEST_EXECUTING)
+      continue;
     const auto known = build.delegations.find(partition);
     if (known == build.delegations.end() || known->second.owner != except) continue;
     if (oldest == kNone || build.received_idx < state_.build(oldest).received_idx) oldest = other;
@@ -181,8 +191,8 @@ Index Planner::OldestDelegator(Index partition, Index except) const {
   return oldest;
 }
 
-// Hands unfinished units that another build delegates to, with their inputs, to the oldest such build.
-// One adopter a tick; true if there was one.
+// Hands unfinished units that another build delegates to, with their inputs, to the oldest such
+// build. One adopter a tick; true if there was one.
 bool Planner::AdoptAway(Index index) {
   const Build& build = state_.build(index);
   Index adopter = kNone;
@@ -233,7 +243,8 @@ void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) 
       adoption->add_partition_refs()->set_str(state_.partition(made.partition).ref);
       adoption->add_instance_ids(made.id);
       for (Index other : state_.partition(made.partition).delegators) {
-        if (other != to && other != from && state_.BuildOpen(other)) others[other].push_back(made.partition);
+        if (other != to && other != from && state_.BuildOpen(other))
+          others[other].push_back(made.partition);
       }
     }
   }
@@ -270,7 +281,8 @@ void Planner::CancelUnstarted(Index index, const std::string& why) {
 bool Planner::CancelDoomed(Index index) {
   const Build& build = state_.build(index);
   std::unordered_map<Index, std::optional<CauseInfo>> verdicts;
-  const std::function<std::optional<CauseInfo>(Index)> doom = [&](Index unit) -> std::optional<CauseInfo> {
+  const std::function<std::optional<CauseInfo>(Index)> doom =
+      [&](Index unit) -> std::optional<CauseInfo> {
     if (const auto known = verdicts.find(unit); known != verdicts.end()) return known->second;
     verdicts[unit] = std::nullopt;
     if (!UnitWaits(unit)) return std::nullopt;
@@ -298,7 +310,8 @@ bool Planner::CancelDoomed(Index index) {
   for (const auto& [unit, cause] : doomed) EndUnit(unit, v1::PARTITION_CANCELLED, cause);
   for (Index instance : build.requested) {
     if (state_.instance(instance).status != v1::PARTITION_REQUESTED || !Claim(instance)) continue;
-    const CauseInfo cause = NoProducerCause(state_.partition(state_.instance(instance).partition).ref);
+    const CauseInfo cause =
+        NoProducerCause(state_.partition(state_.instance(instance).partition).ref);
     *batch_->Partition(instance, v1::PARTITION_CANCELLED)->mutable_cause() = ToProto(cause);
   }
   return true;

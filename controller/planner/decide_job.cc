@@ -23,7 +23,8 @@ void FillDefinition(const ObservedDataJob& job, v1::JobDefinitionEvent* event) {
   event->set_suspend(job.suspend);
   event->mutable_retry()->set_limit(job.retry.limit);
   event->mutable_retry()->set_backoff_ms(static_cast<uint64_t>(job.retry.backoff / kMillisecond));
-  event->mutable_retry()->set_max_backoff_ms(static_cast<uint64_t>(job.retry.max_backoff / kMillisecond));
+  event->mutable_retry()->set_max_backoff_ms(
+      static_cast<uint64_t>(job.retry.max_backoff / kMillisecond));
   event->mutable_retry()->set_infrastructure_limit(job.retry.infrastructure_limit);
   event->set_max_concurrent_runs(job.max_concurrent_runs);
   event->set_batch_max(job.batch_max);
@@ -55,8 +56,8 @@ Planner::JobVerdict Planner::JudgeDataJob(const ObservedDataJob& job) const {
       state_.job(recorded).definition.name() != job.meta.name &&
       snapshot_.FindDataJob(state_.job(recorded).definition.name())) {
     return {true, false, reason::kInvalidJob,
-            "spec.label " + job.label + " is taken by DataJob " + state_.job(recorded).definition.name() +
-                "; labels are unique in a namespace"};
+            "spec.label " + job.label + " is taken by DataJob " +
+                state_.job(recorded).definition.name() + "; labels are unique in a namespace"};
   }
   const Result<JobPatterns> patterns = CompileJob(TemplatesOf(job));
   if (!patterns.ok()) return {true, false, reason::kInvalidJob, patterns.error().message};
@@ -74,10 +75,12 @@ void Planner::DecideDataJob(const std::string& name) {
   // What the log holds of this object under another label, or of an object that is gone.
   for (Index index = 0; index < state_.jobs().size(); ++index) {
     const Job& recorded = state_.job(index);
-    if (!recorded.defined || recorded.definition.deleted() || recorded.definition.name() != name) continue;
+    if (!recorded.defined || recorded.definition.deleted() || recorded.definition.name() != name)
+      continue;
     if (job && job->label == recorded.label && !job->meta.deleting) continue;
-    v1::JobDefinitionEvent* event = batch_->Definition(recorded.label, recorded.definition.uid() + "/deleted/" +
-                                                                           std::to_string(recorded.last_idx));
+    v1::JobDefinitionEvent* event =
+        batch_->Definition(recorded.label, recorded.definition.uid() + "/deleted/" +
+                                               std::to_string(recorded.last_idx));
     const std::string label = event->job_label();
     *event = recorded.definition;
     event->set_job_label(label);
@@ -96,7 +99,8 @@ void Planner::DecideDataJob(const std::string& name) {
   const Index index = state_.FindJob(job->label);
   const Job* recorded = index == kNone || !state_.job(index).defined ? nullptr : &state_.job(index);
   // A label that another DataJob holds is that one's to record.
-  if (recorded && recorded->Accepted() && recorded->definition.name() != name && !verdict.accepted) {
+  if (recorded && recorded->Accepted() && recorded->definition.name() != name &&
+      !verdict.accepted) {
     unproved_jobs_.erase(name);
     return;
   }

@@ -39,9 +39,8 @@ void Planner::DecideRun(Index index) {
                                "node " + job->pod->node + " has not been ready for 10 min", now_));
   }
   if (verdict.kind == RunVerdict::Kind::kRunning && run.status == v1::JOB_SCHEDULED) {
-    v1::JobEvent* event =
-        batch_->Job(run.build == kNone ? "" : state_.build(run.build).id, run.id,
-                    state_.job(run.job).label, v1::JOB_RUNNING);
+    v1::JobEvent* event = batch_->Job(run.build == kNone ? "" : state_.build(run.build).id, run.id,
+                                      state_.job(run.job).label, v1::JOB_RUNNING);
     event->set_started_at(verdict.started_at);
     event->set_cluster_uid(job->uid);
     event->set_job_name(job->name);
@@ -53,7 +52,8 @@ void Planner::DecideUnseenRun(Index index) {
   const Run& run = state_.run(index);
   const auto refused = snapshot_.refused.find(run.id);
   if (refused != snapshot_.refused.end() && refused->second.too_large) {
-    return FailRun(index, Lost(v1::JOB_OUTCOME_CREATE_REFUSED, reason::kRunTooLarge, refused->second.message, now_));
+    return FailRun(index, Lost(v1::JOB_OUTCOME_CREATE_REFUSED, reason::kRunTooLarge,
+                               refused->second.message, now_));
   }
   if (!snapshot_.absent_runs.contains(run.id)) return;
   if (run.cancel_requested) return CancelledRun(index);
@@ -142,13 +142,16 @@ void Planner::CancelledRun(Index index) {
 bool Planner::Exhausted(Index index, const RunVerdict& verdict, CauseInfo& cause) const {
   const Run& run = state_.run(index);
   const v1::RetryPolicy& retry = state_.job(run.job).definition.retry();
-  uint32_t failed = IsFailure(verdict.outcome) ? 1 : 0, lost = IsInfrastructure(verdict.outcome) ? 1 : 0;
+  uint32_t failed = IsFailure(verdict.outcome) ? 1 : 0,
+           lost = IsInfrastructure(verdict.outcome) ? 1 : 0;
   for (Index instance : run.instances) {
-    failed = std::max(failed, state_.instance(instance).failed_runs + (IsFailure(verdict.outcome) ? 1 : 0));
-    lost = std::max(lost, state_.instance(instance).lost_runs + (IsInfrastructure(verdict.outcome) ? 1 : 0));
+    failed = std::max(failed,
+                      state_.instance(instance).failed_runs + (IsFailure(verdict.outcome) ? 1 : 0));
+    lost = std::max(
+        lost, state_.instance(instance).lost_runs + (IsInfrastructure(verdict.outcome) ? 1 : 0));
   }
-  cause = {state_.partition(run.partitions.front()).ref, run.id, state_.job(run.job).label, verdict.reason,
-           verdict.message};
+  cause = {state_.partition(run.partitions.front()).ref, run.id, state_.job(run.job).label,
+           verdict.reason, verdict.message};
   if (verdict.reason == reason::kRunTooLarge) return true;
   if (failed > retry.limit() && IsFailure(verdict.outcome)) return true;
   if (lost > retry.infrastructure_limit() && IsInfrastructure(verdict.outcome)) return true;
@@ -162,7 +165,8 @@ bool Planner::Exhausted(Index index, const RunVerdict& verdict, CauseInfo& cause
     cause.message = "the run was given " + ref + " and reported it missing again";
     return true;
   }
-  if (verdict.missing.empty()) cause.message = "the run reported missing dependencies but named none";
+  if (verdict.missing.empty())
+    cause.message = "the run reported missing dependencies but named none";
   return verdict.missing.empty();
 }
 

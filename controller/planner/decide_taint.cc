@@ -37,8 +37,10 @@ bool Planner::Repaired(const Taint& taint) const {
          std::all_of(taint.downstream.begin(), taint.downstream.end(), replaced);
 }
 
-// Everything built from `instances`, transitively, by what runs recorded as read; runs under way included.
-std::vector<Index> Planner::Downstream(const std::vector<Index>& instances, std::vector<Index>* runs) const {
+// Everything built from `instances`, transitively, by what runs recorded as read; runs under way
+// included.
+std::vector<Index> Planner::Downstream(const std::vector<Index>& instances,
+                                       std::vector<Index>* runs) const {
   std::unordered_map<Index, std::vector<Index>> readers;  // instance -> runs
   for (Index run = 0; run < state_.runs().size(); ++run) {
     for (Index input : state_.run(run).inputs) readers[input].push_back(run);
@@ -54,7 +56,8 @@ std::vector<Index> Planner::Downstream(const std::vector<Index>& instances, std:
       for (Index made : state_.run(run).instances) {
         if (!seen.insert(made).second) continue;
         open.push_back(made);
-        if (state_.partition(state_.instance(made).partition).current == made) downstream.push_back(made);
+        if (state_.partition(state_.instance(made).partition).current == made)
+          downstream.push_back(made);
       }
     }
   }

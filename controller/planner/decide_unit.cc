@@ -9,7 +9,8 @@ namespace databuild {
 
 bool Planner::UnitOpen(Index unit) const {
   const auto& instances = state_.unit(unit).instances;
-  return std::any_of(instances.begin(), instances.end(), [&](Index i) { return !state_.InstanceFinal(i); });
+  return std::any_of(instances.begin(), instances.end(),
+                     [&](Index i) { return !state_.InstanceFinal(i); });
 }
 
 bool Planner::UnitWaits(Index unit) const {
@@ -24,7 +25,8 @@ Planner::Inputs Planner::JudgeInputs(const Unit& unit) const {
   for (const UnitInput& input : unit.inputs) {
     if (!input.materialize || state_.Usable(input.partition)) continue;
     if (state_.LiveInstance(input.partition) != kNone) {
-      if (verdict.state == Inputs::State::kReady) verdict = {Inputs::State::kWaiting, input.partition};
+      if (verdict.state == Inputs::State::kReady)
+        verdict = {Inputs::State::kWaiting, input.partition};
       continue;
     }
     const Index newest = state_.partition(input.partition).newest;
@@ -46,11 +48,12 @@ void Planner::EndUnit(Index index, v1::PartitionStatus status, const CauseInfo& 
 }
 
 Captures Planner::CapturesOf(const Unit& unit) const {
-  return catalogue_.Match(unit.job, state_.partition(unit.partitions.front()).ref).value_or(Captures{});
+  return catalogue_.Match(unit.job, state_.partition(unit.partitions.front()).ref)
+      .value_or(Captures{});
 }
 
-// Brings a waiting unit in line with a new definition of its job, or with inputs its last run missed.
-// True if an event was decided.
+// Brings a waiting unit in line with a new definition of its job, or with inputs its last run
+// missed. True if an event was decided.
 bool Planner::ReviseUnit(Index index) {
   const Unit& unit = state_.unit(index);
   const Job& job = state_.job(unit.job);
@@ -116,8 +119,10 @@ void Planner::DecideUnit(Index index) {
       needs_revision_.insert(unit.build);
       MarkBuild(unit.build);
       return SetReady(index, false);
-    case Inputs::State::kWaiting: return SetReady(index, false);
-    case Inputs::State::kReady: break;
+    case Inputs::State::kWaiting:
+      return SetReady(index, false);
+    case Inputs::State::kReady:
+      break;
   }
   const TimeNs next_try = NextTry(unit);
   if (next_try > now_) {
@@ -179,7 +184,8 @@ void Planner::Schedule(uint32_t slots) {
   uint32_t free = slots;
   if (options_.max_runs_per_graph > 0) {
     const uint32_t live = LiveRuns();
-    free = std::min(free, options_.max_runs_per_graph > live ? options_.max_runs_per_graph - live : 0);
+    free =
+        std::min(free, options_.max_runs_per_graph > live ? options_.max_runs_per_graph - live : 0);
   }
   std::unordered_map<Index, uint32_t> started;  // by job, in this tick
   std::vector<Index> order;
@@ -209,7 +215,8 @@ std::vector<Index> Planner::BatchFor(Index first) const {
     const Index other = std::get<3>(ready);
     if (units.size() >= most) break;
     if (other == first || state_.unit(other).job != unit.job) continue;
-    if (catalogue_.BatchKey(unit.job, CapturesOf(state_.unit(other))) == key) units.push_back(other);
+    if (catalogue_.BatchKey(unit.job, CapturesOf(state_.unit(other))) == key)
+      units.push_back(other);
   }
   return units;
 }
@@ -266,12 +273,13 @@ bool Planner::ScheduleRun(const std::vector<Index>& units) {
   if (!command.ok()) {
     for (Index index : units) {
       EndUnit(index, v1::PARTITION_FAILED,
-              {plan.command.outputs.front(), "", job.label, reason::kInvalidJob, command.error().message});
+              {plan.command.outputs.front(), "", job.label, reason::kInvalidJob,
+               command.error().message});
     }
     return true;
   }
-  v1::JobEvent* event =
-      batch_->Job(state_.build(first.build).id, plan.command.job_run_id, job.label, v1::JOB_SCHEDULED);
+  v1::JobEvent* event = batch_->Job(state_.build(first.build).id, plan.command.job_run_id,
+                                    job.label, v1::JOB_SCHEDULED);
   event->set_generation(job.definition.generation());
   event->set_attempt(plan.attempt);
   v1::JobConfig* config = event->mutable_config();

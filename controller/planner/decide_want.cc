@@ -17,11 +17,13 @@ std::string Planner::ValidateWant(const ObservedWant& want) const {
     return "spec.partitions and spec.ranges are both empty; name at least one partition";
   }
   for (const std::string& ref : want.partitions) {
-    if (!IsPartitionRef(ref)) return "spec.partitions: not a partition ref (printable ASCII, 1 to 1,024 bytes): " + ref;
+    if (!IsPartitionRef(ref))
+      return "spec.partitions: not a partition ref (printable ASCII, 1 to 1,024 bytes): " + ref;
   }
   const Result<std::vector<PartitionRange>> ranges = CompileRanges(want.ranges);
   if (!ranges.ok()) return ranges.error().message;
-  if (want.delete_after && !want.ttl) return "spec.deleteAfter needs spec.ttl: without one the want never ends";
+  if (want.delete_after && !want.ttl)
+    return "spec.deleteAfter needs spec.ttl: without one the want never ends";
   return "";
 }
 
@@ -29,7 +31,8 @@ void Planner::DecideWant(const std::string& uid) {
   const ObservedWant* observed = snapshot_.FindWant(uid);
   const Index want = state_.FindWant(uid);
   if (want == kNone || state_.want(want).status == v1::WANT_UNKNOWN) {
-    if (observed && !observed->meta.deleting && ValidateWant(*observed).empty()) CreateWant(*observed);
+    if (observed && !observed->meta.deleting && ValidateWant(*observed).empty())
+      CreateWant(*observed);
     return;
   }
   if (!state_.want(want).Live()) {
@@ -85,12 +88,14 @@ void Planner::CreateWant(const ObservedWant& want) {
 // SLA before TTL when both are due. True if the want ended.
 bool Planner::DecideDeadlines(Index index) {
   const Want& want = state_.want(index);
-  if (want.sla && !want.sla_violated && want.status != v1::WANT_SATISFIED && want.first_satisfied_at == 0) {
+  if (want.sla && !want.sla_violated && want.status != v1::WANT_SATISFIED &&
+      want.first_satisfied_at == 0) {
     const TimeNs deadline = want.data_timestamp + *want.sla;
-    const bool there = std::all_of(want.partitions.begin(), want.partitions.end(), [&](Index partition) {
-      return state_.Usable(partition) &&
-             state_.instance(state_.partition(partition).current).updated_at <= deadline;
-    });
+    const bool there =
+        std::all_of(want.partitions.begin(), want.partitions.end(), [&](Index partition) {
+          return state_.Usable(partition) &&
+                 state_.instance(state_.partition(partition).current).updated_at <= deadline;
+        });
     if (now_ < deadline) {
       WakeAt(deadline, {KeyKind::kWant, want.id});
     } else if (!there) {
@@ -112,10 +117,10 @@ bool Planner::DecideDeadlines(Index index) {
 
 void Planner::DecideWantUpdate(Index index, const ObservedWant& observed) {
   const Want& want = state_.want(index);
-  if (want.generation == observed.meta.generation && want.retry_token == observed.meta.retry_token) return;
-  const std::string ordinal =
-      std::to_string(observed.meta.generation) + "/" + observed.meta.retry_token + "/" +
-      std::to_string(want.last_idx);
+  if (want.generation == observed.meta.generation && want.retry_token == observed.meta.retry_token)
+    return;
+  const std::string ordinal = std::to_string(observed.meta.generation) + "/" +
+                              observed.meta.retry_token + "/" + std::to_string(want.last_idx);
   v1::WantEvent* event = batch_->Want(want.id, v1::WANT_UPDATED, ordinal);
   event->set_generation(observed.meta.generation);
   event->set_retry_token(observed.meta.retry_token);
@@ -128,10 +133,13 @@ void Planner::DecideSatisfaction(Index index) {
   const Want& want = state_.want(index);
   const std::string ordinal = std::to_string(want.last_idx);
   if (want.unavailable == 0) {
-    if (want.builds.empty()) return StartBuild(index, "Accepted");  // historical delegation is recorded by a build
+    if (want.builds.empty())
+      return StartBuild(index, "Accepted");  // historical delegation is recorded by a build
     const Index last = state_.LastBuild(index);
-    const bool planning = state_.BuildOpen(last) && state_.build(last).status != v1::BUILD_REQUEST_EXECUTING;
-    if (want.status != v1::WANT_SATISFIED && !planning) batch_->Want(want.id, v1::WANT_SATISFIED, ordinal);
+    const bool planning =
+        state_.BuildOpen(last) && state_.build(last).status != v1::BUILD_REQUEST_EXECUTING;
+    if (want.status != v1::WANT_SATISFIED && !planning)
+      batch_->Want(want.id, v1::WANT_SATISFIED, ordinal);
     return;
   }
   if (want.status == v1::WANT_SATISFIED) {

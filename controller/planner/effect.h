@@ -1,7 +1,7 @@
 // What the planner wants done to the cluster, and what comes back: plain values.
 //
-// Effects are decided from the state after the append. They may fail or be dropped: the next tick decides
-// them again. Results are facts for the next tick, never a reason for a local retry.
+// Effects are decided from the state after the append. They may fail or be dropped: the next tick
+// decides them again. Results are facts for the next tick, never a reason for a local retry.
 #pragma once
 
 #include <memory>
@@ -16,24 +16,26 @@ namespace databuild {
 
 enum class ObjectKind { kWant, kTaint, kDataJob };
 
-// Create the Kubernetes Job of a run recorded as SCHEDULED. AlreadyExists with our run and log id is success.
+// Create the Kubernetes Job of a run recorded as SCHEDULED. AlreadyExists with our run and log id
+// is success.
 struct CreateJob {
   std::string run_id;
   std::string log_id;
   std::string job_label;
   uint32_t attempt = 1;
   std::vector<std::pair<std::string, std::string>> outputs;  // ref, instance id
-  std::vector<std::pair<std::string, std::string>> inputs;   // ref, instance id; absent QUERY inputs left out
-  std::vector<std::string> args;                             // expanded
-  std::map<std::string, std::string> env;                    // expanded
-  std::shared_ptr<const ObservedDataJob> definition;         // template, timeout, name
+  std::vector<std::pair<std::string, std::string>>
+      inputs;                              // ref, instance id; absent QUERY inputs left out
+  std::vector<std::string> args;           // expanded
+  std::map<std::string, std::string> env;  // expanded
+  std::shared_ptr<const ObservedDataJob> definition;  // template, timeout, name
 };
 
 // Delete a run's Job (Background propagation, UID precondition when the Job was seen).
 struct DeleteJob {
   std::string run_id;
   std::string datajob_name;  // the Job's name is derived from it and the run id
-  std::string uid;           // empty: never seen by the informer; delete by name if it carries our ids
+  std::string uid;  // empty: never seen by the informer; delete by name if it carries our ids
 };
 
 // Ask the API server itself whether a run's Job and its pods are gone.
@@ -75,14 +77,15 @@ struct StatusDetail {
   std::string job_run_id;
 };
 
-// status of one object as it should read. The kube layer keeps lastTransitionTime of conditions whose
-// status did not change, and writes only when something differs from the object in the cluster.
+// status of one object as it should read. The kube layer keeps lastTransitionTime of conditions
+// whose status did not change, and writes only when something differs from the object in the
+// cluster.
 struct WantStatus {
   int64_t observed_generation = 0;
   std::vector<Condition> conditions;
   std::string want_id;
   uint64_t total = 0, available = 0, building = 0, waiting = 0, failed = 0, external = 0;
-  std::string progress;  // "3/31"
+  std::string progress;               // "3/31"
   std::vector<StatusDetail> details;  // at most 20, the ones that need attention first
   std::string build_request_id;
   int64_t event_index = 0;
@@ -111,12 +114,14 @@ struct PatchStatus {
   std::variant<WantStatus, TaintStatus, DataJobStatus> status;
 };
 
-using Effect = std::variant<CreateJob, DeleteJob, ConfirmRunAbsent, ConfirmObjectAbsent, ProveTemplate,
-                            DeleteWant, PatchStatus>;
+using Effect = std::variant<CreateJob, DeleteJob, ConfirmRunAbsent, ConfirmObjectAbsent,
+                            ProveTemplate, DeleteWant, PatchStatus>;
 
-// ---- What comes back -------------------------------------------------------------------------------
+// ---- What comes back
+// -------------------------------------------------------------------------------
 
-// The informer's picture of one object changed; null: it is no longer shown (not proof of deletion).
+// The informer's picture of one object changed; null: it is no longer shown (not proof of
+// deletion).
 struct WantChanged {
   std::string uid;
   std::shared_ptr<const ObservedWant> want;
@@ -152,7 +157,7 @@ struct ObjectAbsent {  // a live GET found no object with this uid
   std::string uid;
 };
 
-using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, TemplateProof, JobCreated,
-                           JobRefused, RunAbsent, ObjectAbsent>;
+using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, TemplateProof,
+                           JobCreated, JobRefused, RunAbsent, ObjectAbsent>;
 
 }  // namespace databuild

@@ -33,8 +33,9 @@ std::optional<CreateJob> Planner::CreateJobFor(Index index) const {
   create.job_label = state_.job(run.job).label;
   create.attempt = run.attempt;
   for (size_t i = 0; i < run.partitions.size(); ++i) {
-    create.outputs.emplace_back(state_.partition(run.partitions[i]).ref,
-                                i < run.instances.size() ? state_.instance(run.instances[i]).id : "");
+    create.outputs.emplace_back(
+        state_.partition(run.partitions[i]).ref,
+        i < run.instances.size() ? state_.instance(run.instances[i]).id : "");
   }
   for (Index input : run.inputs) {
     const Instance& read = state_.instance(input);
@@ -85,7 +86,8 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
     const auto refused = snapshot_.refused.find(run.id);
     if (refused != snapshot_.refused.end()) {
       if (refused->second.too_large) return;
-      if (now_ < refused->second.at + kRefusedRetry) return WakeAt(refused->second.at + kRefusedRetry, key);
+      if (now_ < refused->second.at + kRefusedRetry)
+        return WakeAt(refused->second.at + kRefusedRetry, key);
     }
     if (std::optional<CreateJob> create = CreateJobFor(index)) {
       effects.push_back(std::move(*create));
@@ -107,7 +109,8 @@ void Planner::EffectsForObject(const Key& key, std::vector<Effect>& effects) {
     const auto it = snapshot_.data_jobs.find(key.id);
     if (it == snapshot_.data_jobs.end() || !it->second->error.empty()) return;
     const auto proof = snapshot_.proofs.find(it->second->meta.uid);
-    if (proof != snapshot_.proofs.end() && proof->second.generation == it->second->meta.generation) return;
+    if (proof != snapshot_.proofs.end() && proof->second.generation == it->second->meta.generation)
+      return;
     if (AcceptedBefore(*it->second)) return;  // proved before the operator was restarted
     effects.push_back(ProveTemplate{it->second});
     return retry();
@@ -144,15 +147,18 @@ void Planner::StatusEffects(std::vector<Effect>& effects) {
   for (const Key& key : keys) {
     if (key.kind == KeyKind::kWant) {
       if (const ObservedWant* want = snapshot_.FindWant(key.id)) {
-        effects.push_back(PatchStatus{ObjectKind::kWant, want->meta.name, key.id, StatusOfWant(*want)});
+        effects.push_back(
+            PatchStatus{ObjectKind::kWant, want->meta.name, key.id, StatusOfWant(*want)});
       }
     } else if (key.kind == KeyKind::kTaint) {
       if (const ObservedTaint* taint = snapshot_.FindTaint(key.id)) {
-        effects.push_back(PatchStatus{ObjectKind::kTaint, taint->meta.name, key.id, StatusOfTaint(*taint)});
+        effects.push_back(
+            PatchStatus{ObjectKind::kTaint, taint->meta.name, key.id, StatusOfTaint(*taint)});
       }
     } else if (key.kind == KeyKind::kDataJob) {
       if (const ObservedDataJob* job = snapshot_.FindDataJob(key.id)) {
-        effects.push_back(PatchStatus{ObjectKind::kDataJob, key.id, job->meta.uid, StatusOfDataJob(*job)});
+        effects.push_back(
+            PatchStatus{ObjectKind::kDataJob, key.id, job->meta.uid, StatusOfDataJob(*job)});
       }
     }
   }

@@ -21,7 +21,8 @@ v1::SourceTypeCode SourceCodeOf(const std::string& type) {
   return v1::CLI_MANUAL;
 }
 
-v1::BuildEvent& EventBatch::Add(const std::string& build, std::initializer_list<std::string_view> identity) {
+v1::BuildEvent& EventBatch::Add(const std::string& build,
+                                std::initializer_list<std::string_view> identity) {
   v1::BuildEvent& event = events_.emplace_back();
   std::string joined;
   for (std::string_view part : identity) joined.append(part).append("\n");
@@ -34,8 +35,10 @@ std::string EventBatch::BuildIdFor(const std::string& want_id, uint32_t n) const
   return BuildRequestId(want_id, n);
 }
 
-v1::BuildRequestEvent* EventBatch::Build(const std::string& build, v1::BuildRequestStatusCode status) {
-  auto* payload = Add(build, {"build", build, std::to_string(status)}).mutable_build_request_event();
+v1::BuildRequestEvent* EventBatch::Build(const std::string& build,
+                                         v1::BuildRequestStatusCode status) {
+  auto* payload =
+      Add(build, {"build", build, std::to_string(status)}).mutable_build_request_event();
   payload->mutable_status()->set_code(status);
   return payload;
 }
@@ -44,8 +47,8 @@ v1::PartitionEvent* EventBatch::Partition(const std::string& build, const Instan
                                           v1::PartitionStatus status) {
   const Index known = state_.FindInstance(instance.id);
   const std::string runs = std::to_string(known == kNone ? 0 : state_.instance(known).runs);
-  auto* payload =
-      Add(build, {"partition", instance.id, std::to_string(status), runs}).mutable_partition_event();
+  auto* payload = Add(build, {"partition", instance.id, std::to_string(status), runs})
+                      .mutable_partition_event();
   payload->mutable_partition_ref()->set_str(instance.ref);
   payload->set_instance_id(instance.id);
   payload->set_status_code(status);
@@ -59,8 +62,8 @@ v1::PartitionEvent* EventBatch::Partition(Index instance, v1::PartitionStatus st
   return Partition(build, {made.id, state_.partition(made.partition).ref, made.ordinal}, status);
 }
 
-v1::JobEvent* EventBatch::Job(const std::string& build, const std::string& run_id, const std::string& label,
-                              v1::JobStatus status) {
+v1::JobEvent* EventBatch::Job(const std::string& build, const std::string& run_id,
+                              const std::string& label, v1::JobStatus status) {
   auto* payload = Add(build, {"run", run_id, std::to_string(status)}).mutable_job_event();
   payload->set_job_run_id(run_id);
   payload->mutable_job_label()->set_label(label);
@@ -72,15 +75,16 @@ v1::DelegationEvent* EventBatch::Delegation(const std::string& build, const std:
                                             std::string_view first_ref) {
   const Index known = state_.FindBuild(build);
   const std::string seen = std::to_string(known == kNone ? 0 : state_.build(known).last_idx);
-  auto* payload = Add(build, {"delegation", build, owner, first_ref, seen}).mutable_delegation_event();
+  auto* payload =
+      Add(build, {"delegation", build, owner, first_ref, seen}).mutable_delegation_event();
   payload->mutable_partition_ref()->set_str(std::string(first_ref));
   payload->set_delegated_to_build_request_id(owner);
   return payload;
 }
 
 v1::JobGraphEvent* EventBatch::Graph(const std::string& build, uint32_t plan, uint32_t part) {
-  auto* payload =
-      Add(build, {"graph", build, std::to_string(plan), std::to_string(part)}).mutable_job_graph_event();
+  auto* payload = Add(build, {"graph", build, std::to_string(plan), std::to_string(part)})
+                      .mutable_job_graph_event();
   payload->set_plan_number(plan);
   payload->set_part(part);
   return payload;
@@ -88,7 +92,8 @@ v1::JobGraphEvent* EventBatch::Graph(const std::string& build, uint32_t plan, ui
 
 v1::WantEvent* EventBatch::Want(const std::string& want_id, v1::WantLifecycle lifecycle,
                                 std::string_view ordinal) {
-  auto* payload = Add("", {"want", want_id, std::to_string(lifecycle), ordinal}).mutable_want_event();
+  auto* payload =
+      Add("", {"want", want_id, std::to_string(lifecycle), ordinal}).mutable_want_event();
   payload->set_want_id(want_id);
   payload->set_lifecycle(lifecycle);
   return payload;
@@ -101,9 +106,11 @@ v1::TaintEvent* EventBatch::Taint(const std::string& taint_id, v1::TaintLifecycl
   return payload;
 }
 
-v1::PartitionInvalidationEvent* EventBatch::Invalidation(const std::string& taint_id, Index instance) {
+v1::PartitionInvalidationEvent* EventBatch::Invalidation(const std::string& taint_id,
+                                                         Index instance) {
   const Instance& hit = state_.instance(instance);
-  auto* payload = Add("", {"invalidation", taint_id, hit.id}).mutable_partition_invalidation_event();
+  auto* payload =
+      Add("", {"invalidation", taint_id, hit.id}).mutable_partition_invalidation_event();
   payload->mutable_partition_ref()->set_str(state_.partition(hit.partition).ref);
   payload->set_taint_id(taint_id);
   payload->set_instance_id(hit.id);

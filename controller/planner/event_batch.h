@@ -18,7 +18,8 @@ struct InstanceName {
 
 class EventBatch {
  public:
-  EventBatch(const BuildState& state, std::string log_id) : state_(state), log_id_(std::move(log_id)) {}
+  EventBatch(const BuildState& state, std::string log_id)
+      : state_(state), log_id_(std::move(log_id)) {}
 
   const std::string& log_id() const { return log_id_; }
   size_t size() const { return events_.size(); }
@@ -28,8 +29,8 @@ class EventBatch {
   // Id of the n-th build of a want.
   std::string BuildIdFor(const std::string& want_id, uint32_t n) const;
 
-  // Each fills the envelope: event_id from kind, entity, state or mark and `ordinal`; build_request_id
-  // where `build` is not empty. The returned payload is the caller's to complete.
+  // Each fills the envelope: event_id from kind, entity, state or mark and `ordinal`;
+  // build_request_id where `build` is not empty. The returned payload is the caller's to complete.
   v1::BuildRequestEvent* Build(const std::string& build, v1::BuildRequestStatusCode status);
   // For an instance that may not be in the state yet, or one that is.
   v1::PartitionEvent* Partition(const std::string& build, const InstanceName& instance,
@@ -40,12 +41,14 @@ class EventBatch {
   v1::DelegationEvent* Delegation(const std::string& build, const std::string& owner,
                                   std::string_view first_ref);
   v1::JobGraphEvent* Graph(const std::string& build, uint32_t plan, uint32_t part);
-  v1::WantEvent* Want(const std::string& want_id, v1::WantLifecycle lifecycle, std::string_view ordinal);
+  v1::WantEvent* Want(const std::string& want_id, v1::WantLifecycle lifecycle,
+                      std::string_view ordinal);
   v1::TaintEvent* Taint(const std::string& taint_id, v1::TaintLifecycle lifecycle);
   v1::PartitionInvalidationEvent* Invalidation(const std::string& taint_id, Index instance);
   v1::JobRunCancelEvent* CancelRun(const std::string& build, const std::string& run_id);
   v1::BuildCancelEvent* CancelBuild(const std::string& build);
-  v1::AdoptionEvent* Adoption(const std::string& from, const std::string& to, std::string_view first_ref);
+  v1::AdoptionEvent* Adoption(const std::string& from, const std::string& to,
+                              std::string_view first_ref);
   v1::JobDefinitionEvent* Definition(const std::string& label, std::string_view ordinal);
 
  private:

@@ -13,9 +13,9 @@ constexpr size_t kMaxChain = 32;
 }  // namespace
 
 bool NeedsAPerson(const std::string& why) {
-  static constexpr std::array kNeedy = {reason::kNoProducer,  reason::kAmbiguousProducer, reason::kInvalidWant,
-                                        reason::kInvalidJob,  reason::kRunTooLarge,       reason::kPlanTooLarge,
-                                        reason::kCycle,       reason::kBuildFailed};
+  static constexpr std::array kNeedy = {
+      reason::kNoProducer,  reason::kAmbiguousProducer, reason::kInvalidWant, reason::kInvalidJob,
+      reason::kRunTooLarge, reason::kPlanTooLarge,      reason::kCycle,       reason::kBuildFailed};
   return std::any_of(kNeedy.begin(), kNeedy.end(), [&](const char* needy) { return why == needy; });
 }
 
@@ -30,7 +30,8 @@ PartitionReason Planner::Explain(Index want, Index partition, TimeNs now) const 
   }
   why.ref = state_.partition(partition).ref;
   const v1::PartitionStatus status = state_.RefStatus(partition);
-  why.state = status == v1::PARTITION_UNKNOWN ? "wanted" : StatusName(EntityKind::kInstance, status);
+  why.state =
+      status == v1::PARTITION_UNKNOWN ? "wanted" : StatusName(EntityKind::kInstance, status);
   return why;
 }
 
@@ -73,7 +74,8 @@ PartitionReason Planner::ExplainLive(Index want, Index index, TimeNs now) const 
     const bool waits = instance.status != v1::PARTITION_BUILDING && instance.unit != kNone;
     if (instance.unit != kNone) link.job_label = state_.job(state_.unit(instance.unit).job).label;
     if (!waits) {
-      why = instance.status == v1::PARTITION_BUILDING ? ExplainRun(instance) : ExplainPlanning(instance);
+      why = instance.status == v1::PARTITION_BUILDING ? ExplainRun(instance)
+                                                      : ExplainPlanning(instance);
     } else {
       const Inputs inputs = JudgeInputs(state_.unit(instance.unit));
       const Index live =
@@ -95,14 +97,17 @@ PartitionReason Planner::ExplainLive(Index want, Index index, TimeNs now) const 
   const Instance& asked = state_.instance(index);
   if (chain.size() > 1) {
     why.message = "waits for " + chain[1].ref +
-                  (chain.size() > 2 ? " and in the end for " + chain.back().ref : "") + ": " + why.message;
+                  (chain.size() > 2 ? " and in the end for " + chain.back().ref : "") + ": " +
+                  why.message;
     if (!NeedsAPerson(why.reason)) why.reason = reason::kWaitingForInputs;
   }
-  const bool others = want != kNone && asked.build != kNone && state_.build(asked.build).want != want;
+  const bool others =
+      want != kNone && asked.build != kNone && state_.build(asked.build).want != want;
   if (others && asked.status != v1::PARTITION_BUILDING && !NeedsAPerson(why.reason)) {
     why.reason = reason::kWaitingForDelegate;
     const Index owner = state_.build(asked.build).want;
-    why.message = "made for Want " + (owner == kNone ? "?" : state_.want(owner).name) + ": " + why.message;
+    why.message =
+        "made for Want " + (owner == kNone ? "?" : state_.want(owner).name) + ": " + why.message;
   }
   why.chain = std::move(chain);
   return why;
@@ -131,8 +136,8 @@ PartitionReason Planner::ExplainReady(const Instance& instance, TimeNs now) cons
     if (instance.run != kNone) {
       const Run& run = state_.run(instance.run);
       why.job_run_id = run.id;
-      why.message = "run " + run.id + " of " + job.label + " ended with " + run.reason + " (" + run.message +
-                    "); tried again at " + FormatRfc3339(next_try);
+      why.message = "run " + run.id + " of " + job.label + " ended with " + run.reason + " (" +
+                    run.message + "); tried again at " + FormatRfc3339(next_try);
     }
   } else {
     why.reason = reason::kQueued;
@@ -156,8 +161,9 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
   const auto from_cause = [&](const CauseInfo& cause, const std::string& what) {
     why.job_run_id = cause.run_id;
     why.reason = what;
-    why.message = cause.ref == ref.ref || cause.ref.empty() ? cause.message
-                                                            : "because of " + cause.ref + ": " + cause.message;
+    why.message = cause.ref == ref.ref || cause.ref.empty()
+                      ? cause.message
+                      : "because of " + cause.ref + ": " + cause.message;
     if (!cause.label.empty()) why.message = cause.label + ": " + why.message;
     why.chain.push_back({ref.ref, "", "", what});
     if (cause.ref != ref.ref && !cause.ref.empty()) {
@@ -166,16 +172,19 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
   };
   const Producer producer = catalogue_.Find(ref.ref);
   if (newest && newest->status == v1::PARTITION_FAILED) {
-    from_cause(newest->cause, NeedsAPerson(newest->cause.reason) ? newest->cause.reason : reason::kBuildFailed);
+    from_cause(newest->cause,
+               NeedsAPerson(newest->cause.reason) ? newest->cause.reason : reason::kBuildFailed);
   } else if (producer.kind != Producer::Kind::kOne) {
     ExplainProducer(ref.ref, producer, why);
   } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause.ref.empty() &&
              NeedsAPerson(newest->cause.reason)) {
     from_cause(newest->cause, newest->cause.reason);
-  } else if (build != kNone && !state_.BuildOpen(build) && !state_.build(build).cause.reason.empty()) {
+  } else if (build != kNone && !state_.BuildOpen(build) &&
+             !state_.build(build).cause.reason.empty()) {
     from_cause(state_.build(build).cause, state_.build(build).cause.reason);
   } else if (want != kNone && !state_.want(want).Live()) {
-    why.reason = state_.want(want).status == v1::WANT_EXPIRED ? reason::kExpired : reason::kCancelled;
+    why.reason =
+        state_.want(want).status == v1::WANT_EXPIRED ? reason::kExpired : reason::kCancelled;
     why.message = "the Want ended before it was there";
   } else {
     why.reason = reason::kQueued;
@@ -184,7 +193,8 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
   return why;
 }
 
-void Planner::ExplainProducer(const std::string& ref, const Producer& producer, PartitionReason& why) const {
+void Planner::ExplainProducer(const std::string& ref, const Producer& producer,
+                              PartitionReason& why) const {
   const Index rejected = catalogue_.FindRejected(ref);
   why.chain.push_back({ref, "", "", reason::kNoProducer});
   if (producer.kind == Producer::Kind::kSeveral) {
@@ -194,8 +204,8 @@ void Planner::ExplainProducer(const std::string& ref, const Producer& producer, 
     const v1::JobDefinitionEvent& definition = state_.job(rejected).definition;
     why.reason = definition.reason() == reason::kAmbiguousProducer ? reason::kAmbiguousProducer
                                                                    : reason::kInvalidJob;
-    why.message = "DataJob " + definition.name() + " that makes " + ref + " is not accepted: " +
-                  definition.message();
+    why.message = "DataJob " + definition.name() + " that makes " + ref +
+                  " is not accepted: " + definition.message();
   } else {
     why.reason = reason::kNoProducer;
     why.message = "no DataJob makes " + ref;

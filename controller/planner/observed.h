@@ -1,8 +1,8 @@
 // What the cluster looks like, as plain values: the planner's only picture of Kubernetes.
 //
 // The kube layer decodes API objects into these structs and never changes one after publishing it
-// (shared_ptr<const T>). Nothing here carries a condition or status that we wrote ourselves: the log is
-// the memory, status is a projection nobody reads back.
+// (shared_ptr<const T>). Nothing here carries a condition or status that we wrote ourselves: the
+// log is the memory, status is a projection nobody reads back.
 #pragma once
 
 #include <cstdint>
@@ -103,7 +103,8 @@ struct TemplateProof {
 enum class JobPhase { kPending, kActive, kComplete, kFailed };
 enum class PodPhase { kPending, kRunning, kSucceeded, kFailed, kUnknown };
 
-// The pod of a run (the newest one, if there should ever be several), reduced to what outcomes are made of.
+// The pod of a run (the newest one, if there should ever be several), reduced to what outcomes are
+// made of.
 struct ObservedPod {
   std::string name;
   std::string uid;
@@ -114,16 +115,16 @@ struct ObservedPod {
   TimeNs node_lost_since = 0;  // 0: not lost
   TimeNs created_at = 0;
   // Container `job`.
-  TimeNs started_at = 0;           // 0: has not started
-  TimeNs finished_at = 0;          // 0: has not terminated
+  TimeNs started_at = 0;   // 0: has not started
+  TimeNs finished_at = 0;  // 0: has not terminated
   std::optional<int32_t> exit_code;
-  std::string terminated_reason;   // OOMKilled, Error, Completed, ...
-  std::string receipt;             // termination message of databuild-exec, raw JSON
-  std::string waiting_reason;      // ErrImagePull, CreateContainerConfigError, ... of any container
+  std::string terminated_reason;  // OOMKilled, Error, Completed, ...
+  std::string receipt;            // termination message of databuild-exec, raw JSON
+  std::string waiting_reason;     // ErrImagePull, CreateContainerConfigError, ... of any container
   std::string waiting_message;
-  TimeNs waiting_since = 0;        // when the pod was created, if a container waits with a bad reason
-  std::string disruption_reason;   // reason of the DisruptionTarget condition, if True
-  std::string reason;              // status.reason (Evicted, NodeLost, ...)
+  TimeNs waiting_since = 0;  // when the pod was created, if a container waits with a bad reason
+  std::string disruption_reason;  // reason of the DisruptionTarget condition, if True
+  std::string reason;             // status.reason (Evicted, NodeLost, ...)
   std::string message;
 };
 

@@ -66,9 +66,11 @@ void Planner::MarkRef(Index partition) {
   for (Index build : ref.delegators) MarkBuild(build);
   for (Index want : ref.wants) MarkWant(want);
   for (Index want : ref.blocked) MarkWant(want);
-  for (Index instance = ref.newest; instance != kNone; instance = state_.instance(instance).previous) {
+  for (Index instance = ref.newest; instance != kNone;
+       instance = state_.instance(instance).previous) {
     for (Index taint : state_.instance(instance).taints) {
-      if (state_.taint(taint).status == v1::TAINT_CREATED) Mark({KeyKind::kTaint, state_.taint(taint).id});
+      if (state_.taint(taint).status == v1::TAINT_CREATED)
+        Mark({KeyKind::kTaint, state_.taint(taint).id});
     }
   }
 }
@@ -196,7 +198,8 @@ void Planner::Observe(const v1::BuildEvent& event) {
       MarkBuildAndWant(state_.FindBuild(event.adoption_event().from_build_request_id()));
       MarkBuildAndWant(state_.FindBuild(event.adoption_event().to_build_request_id()));
       return;
-    case v1::BuildEvent::EVENT_TYPE_NOT_SET: return;
+    case v1::BuildEvent::EVENT_TYPE_NOT_SET:
+      return;
   }
 }
 
@@ -248,8 +251,8 @@ std::vector<v1::BuildEvent> Planner::DecideEvents(TimeNs now, uint32_t slots) {
     }
   }
   status_dirty_.erase(Key{KeyKind::kWant, ""});
-  // Keys are ordered by kind: wants, taints, DataJobs, runs, builds, then units, so that what a build gives
-  // up is claimed before its units are looked at.
+  // Keys are ordered by kind: wants, taints, DataJobs, runs, builds, then units, so that what a
+  // build gives up is claimed before its units are looked at.
   std::set<Key> keys;
   keys.swap(dirty_);
   for (auto it = keys.begin(); it != keys.end(); it = keys.erase(it)) {
@@ -266,16 +269,21 @@ std::vector<v1::BuildEvent> Planner::DecideEvents(TimeNs now, uint32_t slots) {
 
 void Planner::Decide(const Key& key) {
   switch (key.kind) {
-    case KeyKind::kWant: return DecideWant(key.id);
-    case KeyKind::kTaint: return DecideTaint(key.id);
-    case KeyKind::kDataJob: return DecideDataJob(key.id);
+    case KeyKind::kWant:
+      return DecideWant(key.id);
+    case KeyKind::kTaint:
+      return DecideTaint(key.id);
+    case KeyKind::kDataJob:
+      return DecideDataJob(key.id);
     case KeyKind::kRun: {
       const Index run = state_.FindRun(key.id);
       if (run != kNone) DecideRun(run);
       return;
     }
-    case KeyKind::kBuild: return DecideBuild(key.index);
-    case KeyKind::kUnit: return DecideUnit(key.index);
+    case KeyKind::kBuild:
+      return DecideBuild(key.index);
+    case KeyKind::kUnit:
+      return DecideUnit(key.index);
   }
 }
 

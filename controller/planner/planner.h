@@ -1,11 +1,12 @@
 // Planner: two pure questions over the log's state and the cluster's picture, asked once a tick.
 //
 //   DecideEvents:  what became true?                                        -> events to append
-//   DecideEffects: what does the cluster lack that the log says should be there? -> effects to submit
+//   DecideEffects: what does the cluster lack that the log says should be there? -> effects to
+//   submit
 //
-// No clock, no I/O, no randomness: time, run slots and facts come in. What the planner keeps beside the
-// state is derived from it (dirty keys, timers, the ready queue, compiled patterns) and rebuilt by
-// MarkAllDirty; losing it loses nothing. The cost of a tick is in the number of changed things.
+// No clock, no I/O, no randomness: time, run slots and facts come in. What the planner keeps beside
+// the state is derived from it (dirty keys, timers, the ready queue, compiled patterns) and rebuilt
+// by MarkAllDirty; losing it loses nothing. The cost of a tick is in the number of changed things.
 // Owned by the worker thread of its graph.
 #pragma once
 
@@ -42,8 +43,9 @@ inline constexpr DurationNs kRefusedRetry = 15 * kSecond;
 struct PlannerOptions {
   std::string graph;
   std::string log_id;
-  uint32_t max_runs_per_graph = 0;            // 0: no limit
-  DurationNs keep_finished_jobs = 10 * kMinute;  // how long a finished run's Job stays for kubectl logs
+  uint32_t max_runs_per_graph = 0;  // 0: no limit
+  DurationNs keep_finished_jobs =
+      10 * kMinute;  // how long a finished run's Job stays for kubectl logs
 };
 
 class Planner {
@@ -214,7 +216,8 @@ class Planner {
   // --- decide_taint.cc
   void DecideTaint(const std::string& uid);
   void CreateTaint(const ObservedTaint& taint);
-  std::vector<Index> Downstream(const std::vector<Index>& instances, std::vector<Index>* runs) const;
+  std::vector<Index> Downstream(const std::vector<Index>& instances,
+                                std::vector<Index>* runs) const;
   bool Repaired(const Taint& taint) const;
 
   // --- effects.cc
@@ -228,7 +231,8 @@ class Planner {
     PartitionReason worst;
     TimeNs next_change = 0;
   };
-  static constexpr size_t kMaxExplained = 500;  // partitions of a want whose reasons its status weighs
+  static constexpr size_t kMaxExplained =
+      500;  // partitions of a want whose reasons its status weighs
   WantView Look(Index want, WantStatus& status) const;
   WantStatus StatusOfWant(const ObservedWant& want) const;
   TaintStatus StatusOfTaint(const ObservedTaint& taint) const;
@@ -241,7 +245,8 @@ class Planner {
   PartitionReason ExplainPlanning(const Instance& instance) const;
   PartitionReason ExplainReady(const Instance& instance, TimeNs now) const;
   PartitionReason ExplainMissing(Index want, Index partition) const;
-  void ExplainProducer(const std::string& ref, const Producer& producer, PartitionReason& why) const;
+  void ExplainProducer(const std::string& ref, const Producer& producer,
+                       PartitionReason& why) const;
 
   PlannerOptions options_;
   const BuildState& state_;
@@ -255,9 +260,10 @@ class Planner {
   std::set<Key> effect_dirty_;  // kRun, kWant, kTaint, kDataJob
   std::set<Key> status_dirty_;
   std::set<std::string> suspects_;  // uids the informer no longer shows
-  std::set<std::string> unproved_jobs_;  // DataJobs whose pod template is being tried on the API server
-  std::unordered_set<Index> needs_revision_;                     // builds
-  std::unordered_set<Index> may_be_doomed_;    // builds with inputs nobody makes
+  std::set<std::string>
+      unproved_jobs_;  // DataJobs whose pod template is being tried on the API server
+  std::unordered_set<Index> needs_revision_;  // builds
+  std::unordered_set<Index> may_be_doomed_;   // builds with inputs nobody makes
   struct Commands {
     std::string uid;
     int64_t generation = 0;
@@ -268,9 +274,9 @@ class Planner {
   // One tick.
   TimeNs now_ = 0;
   EventBatch* batch_ = nullptr;
-  std::unordered_set<Index> claimed_;        // instances an event was decided for
+  std::unordered_set<Index> claimed_;  // instances an event was decided for
   std::unordered_set<Index> cancelled_runs_;
-  std::unordered_set<Index> revised_;        // builds whose graph an event revises
+  std::unordered_set<Index> revised_;                 // builds whose graph an event revises
   std::map<Index, std::vector<v1::Task>> revisions_;  // units to bring in line, by build
   bool planned_ = false;  // one build is planned per tick, so that plans see each other
 };

@@ -1,4 +1,5 @@
-// The planner's behaviour: each test is a small story over the real fold, planner and transition table.
+// The planner's behaviour: each test is a small story over the real fold, planner and transition
+// table.
 #include "controller/planner/planner.h"
 
 #include <gtest/gtest.h>
@@ -58,7 +59,8 @@ TEST_F(PlannerTest, OverlappingWantsMakeEachPartitionOnceAndDelegate) {
   world.cluster.PutWant("b", {"clean/2025-01-02", "clean/2025-01-03"});
   world.cluster.PutWant("c", {"total/2025-01-03"});
   world.Run();
-  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(world.WantStatusName(name), "satisfied") << name;
+  for (const char* name : {"a", "b", "c"})
+    EXPECT_EQ(world.WantStatusName(name), "satisfied") << name;
   EXPECT_EQ(world.RunsOf("clean/2025-01-02"), 1u);
   EXPECT_EQ(world.cluster.created.size(), 7u);
   EXPECT_GE(world.CountEvents(v1::BuildEvent::kDelegationEvent), 2u);
@@ -80,7 +82,9 @@ TEST_F(PlannerTest, AWantOverAvailablePartitionsIsHistoricallyDelegatedWithoutAJ
 TEST_F(PlannerTest, AJobThatFailsTwiceSucceedsAtTheThirdRunAfterBackoff) {
   world.cluster.PutDataJob("raw", {"raw/{date}"});
   int runs = 0;
-  world.cluster.rule = [&](const CreateJob&) { return ++runs <= 2 ? JobEnd{"Failed", 1, {}, "Error"} : JobEnd{}; };
+  world.cluster.rule = [&](const CreateJob&) {
+    return ++runs <= 2 ? JobEnd{"Failed", 1, {}, "Error"} : JobEnd{};
+  };
   world.cluster.PutWant("w", {"raw/2025-01-01"});
   world.Run();
   EXPECT_EQ(world.WantStatusName("w"), "satisfied");
@@ -123,7 +127,9 @@ TEST_F(PlannerTest, AJobThatAlwaysFailsFailsEverythingDownstreamWithTheRootCause
 TEST_F(PlannerTest, ANewWantOverAFailedPartitionTriesAgain) {
   world.cluster.PutDataJob("raw", {"raw/{date}"}).retry.limit = 0;
   bool broken = true;
-  world.cluster.rule = [&](const CreateJob&) { return broken ? JobEnd{"Failed", 1, {}, "Error"} : JobEnd{}; };
+  world.cluster.rule = [&](const CreateJob&) {
+    return broken ? JobEnd{"Failed", 1, {}, "Error"} : JobEnd{};
+  };
   world.cluster.PutWant("a", {"raw/2025-01-01"});
   world.Run();
   EXPECT_EQ(world.RefStatus("raw/2025-01-01"), "failed");
@@ -138,7 +144,9 @@ TEST_F(PlannerTest, ANewWantOverAFailedPartitionTriesAgain) {
 TEST_F(PlannerTest, TheRetryAnnotationBuildsAgain) {
   world.cluster.PutDataJob("raw", {"raw/{date}"}).retry.limit = 0;
   bool broken = true;
-  world.cluster.rule = [&](const CreateJob&) { return broken ? JobEnd{"Failed", 1, {}, "Error"} : JobEnd{}; };
+  world.cluster.rule = [&](const CreateJob&) {
+    return broken ? JobEnd{"Failed", 1, {}, "Error"} : JobEnd{};
+  };
   ObservedWant want = world.cluster.PutWant("w", {"raw/2025-01-01"});
   world.Run();
   broken = false;
@@ -345,7 +353,9 @@ TEST_F(PlannerTest, TheSameMissingDependencyTwiceFails) {
   world.cluster.PutDataJob("rates", {"rates/{date}"});
   world.cluster.PutDataJob("clean", {"clean/{date}"});
   world.cluster.rule = [](const CreateJob& job) {
-    return job.job_label == "clean" ? JobEnd{"MissingDependencies", 75, {"rates/2025-01-01"}, "Error"} : JobEnd{};
+    return job.job_label == "clean"
+               ? JobEnd{"MissingDependencies", 75, {"rates/2025-01-01"}, "Error"}
+               : JobEnd{};
   };
   world.cluster.PutWant("w", {"clean/2025-01-01"});
   world.Run();
@@ -391,13 +401,16 @@ TEST_F(PlannerTest, ACycleIsNamedAndFailsTheBuild) {
   world.Run();
   EXPECT_EQ(world.BuildStatuses("w"), Strings{"failed"});
   EXPECT_EQ(world.cluster.WantCondition("w", "Ready").reason, "Cycle");
-  EXPECT_NE(world.cluster.WantCondition("w", "Ready").message.find("a/1 needs b/1 needs a/1"), std::string::npos);
+  EXPECT_NE(world.cluster.WantCondition("w", "Ready").message.find("a/1 needs b/1 needs a/1"),
+            std::string::npos);
 }
 
 TEST_F(PlannerTest, AJobDeletedBySomebodyElseIsRunAgain) {
   world.cluster.PutDataJob("raw", {"raw/{date}"});
   bool hang = true;
-  world.cluster.rule = [&](const CreateJob&) { return hang ? JobEnd{"Hang", 0, {}, ""} : JobEnd{}; };
+  world.cluster.rule = [&](const CreateJob&) {
+    return hang ? JobEnd{"Hang", 0, {}, ""} : JobEnd{};
+  };
   world.cluster.PutWant("w", {"raw/2025-01-01"});
   world.Run(kMinute);
   hang = false;

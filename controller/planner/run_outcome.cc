@@ -28,11 +28,13 @@ std::optional<v1::PartitionManifest> ParseManifest(const Json& json) {
   v1::PartitionManifest manifest;
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;
-  if (!google::protobuf::util::JsonStringToMessage(json.dump(), &manifest, options).ok()) return std::nullopt;
+  if (!google::protobuf::util::JsonStringToMessage(json.dump(), &manifest, options).ok())
+    return std::nullopt;
   return manifest;
 }
 
-RunVerdict Ended(RunVerdict verdict, v1::JobOutcome outcome, std::string reason, std::string message) {
+RunVerdict Ended(RunVerdict verdict, v1::JobOutcome outcome, std::string reason,
+                 std::string message) {
   verdict.kind = RunVerdict::Kind::kEnded;
   verdict.outcome = outcome;
   verdict.reason = std::move(reason);
@@ -55,13 +57,16 @@ RunVerdict FromReceipt(RunVerdict verdict, const Receipt& receipt) {
                  "the job reported " + std::to_string(receipt.missing.size()) + " missing inputs");
   }
   if (exit_class == "Timeout") {
-    return Ended(verdict, v1::JOB_OUTCOME_TIMEOUT, "Timeout", "the job ran into its timeout and was stopped");
+    return Ended(verdict, v1::JOB_OUTCOME_TIMEOUT, "Timeout",
+                 "the job ran into its timeout and was stopped");
   }
   if (exit_class == "LaunchFailed") {
-    return Ended(verdict, v1::JOB_OUTCOME_FAILED, "LaunchFailed", "the job's command could not be started");
+    return Ended(verdict, v1::JOB_OUTCOME_FAILED, "LaunchFailed",
+                 "the job's command could not be started");
   }
   if (exit_class == "ConfigInvalid") {
-    return Ended(verdict, v1::JOB_OUTCOME_FAILED, "ConfigInvalid", "the run's specification was refused");
+    return Ended(verdict, v1::JOB_OUTCOME_FAILED, "ConfigInvalid",
+                 "the run's specification was refused");
   }
   if (receipt.reason == "OOMKilled") {
     return Ended(verdict, v1::JOB_OUTCOME_OUT_OF_MEMORY, "OutOfMemory",
@@ -74,10 +79,11 @@ RunVerdict FromReceipt(RunVerdict verdict, const Receipt& receipt) {
 
 std::optional<RunVerdict> FromDisruption(const RunVerdict& verdict, const ObservedPod& pod) {
   if (pod.disruption_reason == "PreemptionByScheduler") {
-    return Ended(verdict, v1::JOB_OUTCOME_PREEMPTED, "Preempted", "the scheduler preempted the pod");
+    return Ended(verdict, v1::JOB_OUTCOME_PREEMPTED, "Preempted",
+                 "the scheduler preempted the pod");
   }
-  if (pod.disruption_reason == "DeletionByTaintManager" || pod.disruption_reason == "DeletionByPodGC" ||
-      pod.reason == "NodeLost") {
+  if (pod.disruption_reason == "DeletionByTaintManager" ||
+      pod.disruption_reason == "DeletionByPodGC" || pod.reason == "NodeLost") {
     return Ended(verdict, v1::JOB_OUTCOME_NODE_LOST, "NodeLost", "node " + pod.node + " was lost");
   }
   if (!pod.disruption_reason.empty() || pod.reason == "Evicted") {
@@ -89,7 +95,8 @@ std::optional<RunVerdict> FromDisruption(const RunVerdict& verdict, const Observ
 
 // The container `job` has terminated, or its pod has failed or is no more.
 std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedPod& pod) {
-  const bool over = pod.finished_at || pod.phase == PodPhase::kSucceeded || pod.phase == PodPhase::kFailed;
+  const bool over =
+      pod.finished_at || pod.phase == PodPhase::kSucceeded || pod.phase == PodPhase::kFailed;
   if (!over) return std::nullopt;
   verdict.finished_at = pod.finished_at;
   verdict.exit_code = pod.exit_code;
@@ -103,10 +110,12 @@ std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedPod& po
   const auto disrupted = FromDisruption(verdict, pod);
   if (receipt && receipt->exit_class != "Terminated") return FromReceipt(verdict, *receipt);
   if (disrupted) return disrupted;
-  if (pod.deleting) return Ended(verdict, v1::JOB_OUTCOME_DELETED, "PodDeleted", "the run's pod was deleted");
+  if (pod.deleting)
+    return Ended(verdict, v1::JOB_OUTCOME_DELETED, "PodDeleted", "the run's pod was deleted");
   if (receipt) return FromReceipt(verdict, *receipt);
   if (!pod.finished_at && pod.phase == PodPhase::kFailed && !pod.message.empty()) {
-    return Ended(verdict, v1::JOB_OUTCOME_NO_RECEIPT, pod.reason.empty() ? "PodFailed" : pod.reason, pod.message);
+    return Ended(verdict, v1::JOB_OUTCOME_NO_RECEIPT, pod.reason.empty() ? "PodFailed" : pod.reason,
+                 pod.message);
   }
   return Ended(verdict, v1::JOB_OUTCOME_NO_RECEIPT, "NoReceipt",
                WithExitCode("the container ended without a receipt", pod.exit_code));
@@ -121,8 +130,8 @@ RunVerdict Trouble(RunVerdict verdict, const ObservedPod& pod, TimeNs now) {
   }
   verdict.finished_at = now;
   const bool image = pod.waiting_reason.find("Image") != std::string::npos;
-  return Ended(verdict, image ? v1::JOB_OUTCOME_IMAGE_PULL : v1::JOB_OUTCOME_CONFIG_ERROR, pod.waiting_reason,
-               pod.waiting_message);
+  return Ended(verdict, image ? v1::JOB_OUTCOME_IMAGE_PULL : v1::JOB_OUTCOME_CONFIG_ERROR,
+               pod.waiting_reason, pod.waiting_message);
 }
 
 RunVerdict FromFailedJob(RunVerdict verdict, const ObservedJob& job) {
@@ -132,8 +141,9 @@ RunVerdict FromFailedJob(RunVerdict verdict, const ObservedJob& job) {
                  "the Job ran into its backstop deadline; the pod may never have started");
   }
   return Ended(verdict, v1::JOB_OUTCOME_DELETED, "PodDeleted",
-               "the run's pod was deleted: " +
-                   (job.failed_message.empty() ? std::string("the Job failed without it") : job.failed_message));
+               "the run's pod was deleted: " + (job.failed_message.empty()
+                                                    ? std::string("the Job failed without it")
+                                                    : job.failed_message));
 }
 
 }  // namespace
@@ -150,7 +160,8 @@ std::optional<Receipt> ParseReceipt(const std::string& text) {
   receipt.exit_status = NumberOf(json, "exitStatus");
   if (const auto missing = json.find("missing"); missing != json.end() && missing->is_array()) {
     for (const Json& ref : *missing) {
-      if (ref.is_string() && receipt.missing.size() < kMaxMissingRefs) receipt.missing.push_back(ref);
+      if (ref.is_string() && receipt.missing.size() < kMaxMissingRefs)
+        receipt.missing.push_back(ref);
     }
   }
   if (const auto manifest = json.find("manifest"); manifest != json.end()) {
@@ -170,7 +181,8 @@ RunVerdict JudgeRun(const ObservedJob& job, TimeNs now) {
     if (!job.pod->node_ready && job.pod->node_lost_since) {
       verdict.look_again_at = job.pod->node_lost_since + kNodeLost;
     }
-    if (job.phase == JobPhase::kFailed && job.failed_reason == "DeadlineExceeded" && !job.pod->started_at) {
+    if (job.phase == JobPhase::kFailed && job.failed_reason == "DeadlineExceeded" &&
+        !job.pod->started_at) {
       return FromFailedJob(verdict, job);
     }
     if (!job.pod->waiting_reason.empty()) return Trouble(verdict, *job.pod, now);
@@ -180,7 +192,8 @@ RunVerdict JudgeRun(const ObservedJob& job, TimeNs now) {
   if (job.phase == JobPhase::kFailed) return FromFailedJob(verdict, job);
   if (job.phase == JobPhase::kComplete) {
     verdict.finished_at = job.finished_at;
-    return Ended(verdict, v1::JOB_OUTCOME_NO_RECEIPT, "NoReceipt", "the Job completed but its pod is gone");
+    return Ended(verdict, v1::JOB_OUTCOME_NO_RECEIPT, "NoReceipt",
+                 "the Job completed but its pod is gone");
   }
   if (!job.create_failure.empty()) {
     if (now >= job.create_failure_since + kStartTrouble) {

@@ -41,7 +41,8 @@ struct RunVerdict {
 
 // Bad waiting states (image pull, container config, pod creation) end a run after this long.
 inline constexpr DurationNs kStartTrouble = 2 * kMinute;
-// A node that is not ready for this long is lost (reason NodeLost; a new run only as onNodeLost says).
+// A node that is not ready for this long is lost (reason NodeLost; a new run only as onNodeLost
+// says).
 inline constexpr DurationNs kNodeLost = 10 * kMinute;
 
 // Precedence: receipt, then container reason, pod condition, Job condition.

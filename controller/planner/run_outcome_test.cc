@@ -40,11 +40,13 @@ TEST(RunOutcome, TheReceiptDecides) {
     int exit_status;
     v1::JobOutcome outcome;
   };
-  for (const Case& one : {Case{"Succeeded", 0, v1::JOB_OUTCOME_SUCCEEDED}, Case{"Failed", 3, v1::JOB_OUTCOME_FAILED},
-                          Case{"MissingDependencies", 75, v1::JOB_OUTCOME_MISSING_DEPENDENCIES},
-                          Case{"Timeout", 124, v1::JOB_OUTCOME_TIMEOUT},
-                          Case{"LaunchFailed", 127, v1::JOB_OUTCOME_FAILED}}) {
-    const RunVerdict verdict = JudgeRun(Ended(one.exit_status, Receipt(one.exit_class, one.exit_status)), kNow);
+  for (const Case& one :
+       {Case{"Succeeded", 0, v1::JOB_OUTCOME_SUCCEEDED}, Case{"Failed", 3, v1::JOB_OUTCOME_FAILED},
+        Case{"MissingDependencies", 75, v1::JOB_OUTCOME_MISSING_DEPENDENCIES},
+        Case{"Timeout", 124, v1::JOB_OUTCOME_TIMEOUT},
+        Case{"LaunchFailed", 127, v1::JOB_OUTCOME_FAILED}}) {
+    const RunVerdict verdict =
+        JudgeRun(Ended(one.exit_status, Receipt(one.exit_class, one.exit_status)), kNow);
     EXPECT_EQ(verdict.kind, RunVerdict::Kind::kEnded) << one.exit_class;
     EXPECT_EQ(verdict.outcome, one.outcome) << one.exit_class;
   }

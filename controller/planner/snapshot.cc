@@ -59,7 +59,9 @@ void Snapshot::Apply(const Delta& delta) { std::visit(Applier{*this}, delta); }
 
 const ObservedWant* Snapshot::FindWant(const std::string& uid) const { return Get(wants, uid); }
 const ObservedTaint* Snapshot::FindTaint(const std::string& uid) const { return Get(taints, uid); }
-const ObservedDataJob* Snapshot::FindDataJob(const std::string& name) const { return Get(data_jobs, name); }
+const ObservedDataJob* Snapshot::FindDataJob(const std::string& name) const {
+  return Get(data_jobs, name);
+}
 const ObservedJob* Snapshot::FindJob(const std::string& run_id) const { return Get(jobs, run_id); }
 
 }  // namespace databuild

@@ -13,12 +13,12 @@ namespace databuild {
 
 // Owned by the graph's worker; no locks.
 struct Snapshot {
-  std::unordered_map<std::string, std::shared_ptr<const ObservedWant>> wants;      // by uid
-  std::unordered_map<std::string, std::shared_ptr<const ObservedTaint>> taints;    // by uid
-  std::map<std::string, std::shared_ptr<const ObservedDataJob>> data_jobs;         // by name
-  std::unordered_map<std::string, std::shared_ptr<const ObservedJob>> jobs;        // by run id
-  std::unordered_map<std::string, TemplateProof> proofs;                           // by DataJob uid
-  std::unordered_map<std::string, JobRefused> refused;                             // by run id
+  std::unordered_map<std::string, std::shared_ptr<const ObservedWant>> wants;    // by uid
+  std::unordered_map<std::string, std::shared_ptr<const ObservedTaint>> taints;  // by uid
+  std::map<std::string, std::shared_ptr<const ObservedDataJob>> data_jobs;       // by name
+  std::unordered_map<std::string, std::shared_ptr<const ObservedJob>> jobs;      // by run id
+  std::unordered_map<std::string, TemplateProof> proofs;                         // by DataJob uid
+  std::unordered_map<std::string, JobRefused> refused;                           // by run id
   std::set<std::string> absent_runs;     // run ids that a live GET found nothing of
   std::set<std::string> absent_objects;  // uids that a live GET found nothing of
 

@@ -81,11 +81,13 @@ WantStatus Planner::StatusOfWant(const ObservedWant& observed) const {
   if (index == kNone || state_.want(index).status == v1::WANT_UNKNOWN) {
     const std::string error = ValidateWant(observed);
     const bool bad = !error.empty();
-    status.conditions = {{"Ready", "False", bad ? reason::kInvalidWant : reason::kQueued, bad ? error : "not looked at yet"},
-                         {"Reconciling", Bool(!bad), bad ? reason::kInvalidWant : reason::kQueued, ""},
-                         {"Stalled", Bool(bad), bad ? reason::kInvalidWant : reason::kQueued, error},
-                         {"SLAMet", "Unknown", reason::kQueued, ""},
-                         {"Expired", "False", reason::kQueued, ""}};
+    status.conditions = {
+        {"Ready", "False", bad ? reason::kInvalidWant : reason::kQueued,
+         bad ? error : "not looked at yet"},
+        {"Reconciling", Bool(!bad), bad ? reason::kInvalidWant : reason::kQueued, ""},
+        {"Stalled", Bool(bad), bad ? reason::kInvalidWant : reason::kQueued, error},
+        {"SLAMet", "Unknown", reason::kQueued, ""},
+        {"Expired", "False", reason::kQueued, ""}};
     return status;
   }
   const Want& want = state_.want(index);
@@ -125,7 +127,8 @@ Condition Planner::SlaCondition(const Want& want) const {
   const TimeNs deadline = want.data_timestamp + *want.sla;
   const std::string at = FormatRfc3339(deadline);
   if (want.sla_violated) return {"SLAMet", "False", "Violated", "not available by " + at};
-  const bool judged = now_ >= deadline || (want.first_satisfied_at && want.first_satisfied_at <= deadline);
+  const bool judged =
+      now_ >= deadline || (want.first_satisfied_at && want.first_satisfied_at <= deadline);
   if (judged) return {"SLAMet", "True", "Met", "available by " + at};
   return {"SLAMet", "Unknown", "BeforeDeadline", "judged at " + at};
 }
@@ -137,7 +140,8 @@ TaintStatus Planner::StatusOfTaint(const ObservedTaint& observed) const {
   if (index == kNone) {
     std::string error = observed.error;
     for (const std::string& glob : observed.globs) {
-      if (const auto parsed = Glob::Compile(glob); !parsed.ok() && error.empty()) error = parsed.error().message;
+      if (const auto parsed = Glob::Compile(glob); !parsed.ok() && error.empty())
+        error = parsed.error().message;
     }
     status.conditions = {{"Applied", "False", error.empty() ? "Pending" : "InvalidTaint", error},
                          {"Repaired", "Unknown", "NotApplied", ""}};
@@ -151,7 +155,8 @@ TaintStatus Planner::StatusOfTaint(const ObservedTaint& observed) const {
   for (const auto* instances : {&taint.instances, &taint.downstream}) {
     for (Index instance : *instances) {
       const Index partition = state_.instance(instance).partition;
-      const bool repaired = state_.Usable(partition) && state_.partition(partition).current != instance;
+      const bool repaired =
+          state_.Usable(partition) && state_.partition(partition).current != instance;
       if (repaired) ++status.repaired;
       if (repaired || status.details.size() >= kMaxDetails) continue;
       status.details.push_back(Detail(Explain(kNone, partition, now_)));
@@ -182,9 +187,11 @@ DataJobStatus Planner::StatusOfDataJob(const ObservedDataJob& observed) const {
     status.event_index = job.last_idx;
   }
   if (!verdict.known) {
-    status.conditions = {{"Accepted", "Unknown", "Proving", "the pod template is being tried on the API server"}};
+    status.conditions = {
+        {"Accepted", "Unknown", "Proving", "the pod template is being tried on the API server"}};
   } else {
-    status.conditions = {{"Accepted", Bool(verdict.accepted), verdict.accepted ? "Accepted" : verdict.reason,
+    status.conditions = {{"Accepted", Bool(verdict.accepted),
+                          verdict.accepted ? "Accepted" : verdict.reason,
                           Cut(verdict.message, kMaxMessageBytes)}};
   }
   return status;

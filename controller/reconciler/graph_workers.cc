@@ -26,7 +26,8 @@ void GraphWorkers::Wake(const std::string& graph) {
   if (!worker) {
     worker = std::make_unique<Worker>();
     worker->graph = graph;
-    worker->thread = std::jthread([this, raw = worker.get()](std::stop_token stop) { Run(*raw, stop); });
+    worker->thread =
+        std::jthread([this, raw = worker.get()](std::stop_token stop) { Run(*raw, stop); });
     return;
   }
   const std::lock_guard worker_lock(worker->mutex);
@@ -87,8 +88,8 @@ Status GraphWorkers::Progress(DurationNs limit) const {
   for (const auto& [graph, worker] : workers_) {
     const std::lock_guard worker_lock(worker->mutex);
     if (worker->tick_started != 0 && now - worker->tick_started > limit) {
-      return Error{Errc::kDeadlineExceeded,
-                   "graph " + graph + " has been inside one tick since " + FormatRfc3339(worker->tick_started)};
+      return Error{Errc::kDeadlineExceeded, "graph " + graph + " has been inside one tick since " +
+                                                FormatRfc3339(worker->tick_started)};
     }
   }
   return {};
@@ -112,8 +113,8 @@ bool GraphWorkers::OpenLog(Worker& worker, std::stop_token stop) {
       auto handle = std::make_shared<GraphHandle>();
       handle->log = std::move(*log);
       handle->reconciler = std::make_unique<GraphReconciler>(
-          planner, GraphReconciler::Parts{handle->log.get(), options_.cluster, options_.log.clock, &slots_,
-                                          options_.on_event});
+          planner, GraphReconciler::Parts{handle->log.get(), options_.cluster, options_.log.clock,
+                                          &slots_, options_.on_event});
       LogInfo("log open", {{"graph", worker.graph},
                            {"log_id", handle->log->log_id()},
                            {"epoch", handle->log->epoch()},
@@ -124,8 +125,9 @@ bool GraphWorkers::OpenLog(Worker& worker, std::stop_token stop) {
       worker.error.clear();
       return true;
     }
-    LogError("log not open; trying again",
-             {{"graph", worker.graph}, {"code", ErrcName(log.error().code)}, {"error", log.error().message}});
+    LogError("log not open; trying again", {{"graph", worker.graph},
+                                            {"code", ErrcName(log.error().code)},
+                                            {"error", log.error().message}});
     std::unique_lock lock(worker.mutex);
     worker.error = log.error().message;
     worker.changed.wait_for(lock, stop, std::chrono::nanoseconds(kOpenRetry), [] { return false; });
@@ -145,11 +147,13 @@ void GraphWorkers::Run(Worker& worker, std::stop_token stop) {
     const TickReport report = handle->reconciler->Tick();
     if (options_.on_tick) options_.on_tick(worker.graph, report);
     const TimeNs now = options_.log.clock->Now();
-    const TimeNs wake = std::min(handle->reconciler->NextWake().value_or(now + kLongestNap), now + kLongestNap);
+    const TimeNs wake =
+        std::min(handle->reconciler->NextWake().value_or(now + kLongestNap), now + kLongestNap);
     std::unique_lock lock(worker.mutex);
     worker.tick_started = 0;
     if (wake <= now) continue;
-    worker.changed.wait_for(lock, stop, std::chrono::nanoseconds(wake - now), [&] { return worker.woken; });
+    worker.changed.wait_for(lock, stop, std::chrono::nanoseconds(wake - now),
+                            [&] { return worker.woken; });
   }
 }
 

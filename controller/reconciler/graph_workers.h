@@ -1,5 +1,5 @@
-// GraphWorkers: one thread per graph. Opens the graph's log, then ticks whenever the cluster has news or
-// something is due. A graph is only ever decided on by its own thread.
+// GraphWorkers: one thread per graph. Opens the graph's log, then ticks whenever the cluster has
+// news or something is due. A graph is only ever decided on by its own thread.
 #pragma once
 
 #include <condition_variable>
@@ -25,7 +25,9 @@ struct GraphWorkersOptions {
   // After every durable group of a graph's events.
   std::function<void(const std::string& graph, const AppendSample& sample)> on_append;
   // For every event this process appended, after it was applied, under the readers' lock.
-  std::function<void(const std::string& graph, const v1::BuildEvent& event, const BuildState& state)> on_event;
+  std::function<void(const std::string& graph, const v1::BuildEvent& event,
+                     const BuildState& state)>
+      on_event;
 };
 
 // What readers get of one graph; alive for as long as they hold it.
@@ -62,7 +64,7 @@ class GraphWorkers {
     bool woken = true;
     TimeNs tick_started = 0;  // 0: not in a tick
     std::shared_ptr<const GraphHandle> handle;
-    std::string error;  // why the log is not open
+    std::string error;    // why the log is not open
     std::jthread thread;  // last: ends first
   };
 

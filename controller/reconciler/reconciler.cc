@@ -25,9 +25,10 @@ void RunSlots::Settle(const std::string& graph, uint32_t live) {
 namespace {
 
 uint32_t RunsStarted(const std::vector<v1::BuildEvent>& events) {
-  return static_cast<uint32_t>(std::count_if(events.begin(), events.end(), [](const v1::BuildEvent& event) {
-    return event.has_job_event() && event.job_event().status_code() == v1::JOB_SCHEDULED;
-  }));
+  return static_cast<uint32_t>(
+      std::count_if(events.begin(), events.end(), [](const v1::BuildEvent& event) {
+        return event.has_job_event() && event.job_event().status_code() == v1::JOB_SCHEDULED;
+      }));
 }
 
 }  // namespace
@@ -76,7 +77,8 @@ TickReport GraphReconciler::Tick() {
     ++report.rounds;
     if (!DecideAndAppend(report)) break;
   }
-  if (report.append_error) return report;  // effects come from the state after the append, or not at all
+  if (report.append_error)
+    return report;  // effects come from the state after the append, or not at all
   std::vector<Effect> effects;
   {
     const std::lock_guard lock(mutex_);
@@ -113,9 +115,10 @@ bool GraphReconciler::DecideAndAppend(TickReport& report) {
     report.append_error = appended.error();
     blocked_until_ = now + kAppendRetry;
     parts_.log->WithState([&](const BuildState&) { planner_->MarkAllDirty(); });
-    LogError("append refused",
-             {{"graph", options_.graph}, {"code", ErrcName(appended.error().code)},
-              {"error", appended.error().message}, {"events", std::to_string(events.size())}});
+    LogError("append refused", {{"graph", options_.graph},
+                                {"code", ErrcName(appended.error().code)},
+                                {"error", appended.error().message},
+                                {"events", std::to_string(events.size())}});
     return false;
   }
   report.events += events.size();
@@ -139,7 +142,8 @@ std::optional<TimeNs> GraphReconciler::NextWake() const {
   return std::min(wake.value_or(retry), retry);
 }
 
-void GraphReconciler::Read(const std::function<void(const BuildState&, const Explainer&)>& read) const {
+void GraphReconciler::Read(
+    const std::function<void(const BuildState&, const Explainer&)>& read) const {
   const std::lock_guard lock(mutex_);
   parts_.log->WithState([&](const BuildState& state) {
     Explainer explain;

@@ -1,5 +1,5 @@
-// GraphReconciler: one turn of one graph. Take what happened, decide events, append them, decide effects,
-// hand them over. Knows neither threads nor metrics nor Kubernetes.
+// GraphReconciler: one turn of one graph. Take what happened, decide events, append them, decide
+// effects, hand them over. Knows neither threads nor metrics nor Kubernetes.
 //
 // Owned by the graph's worker thread; the simulator calls Tick itself.
 #pragma once
@@ -23,8 +23,8 @@ namespace databuild {
 class RunSlots {
  public:
   explicit RunSlots(uint32_t limit) : limit_(limit) {}
-  // `live`: runs of the graph that are SCHEDULED or RUNNING now. Returns how many more it may start; all of
-  // them count as taken until Settle says how many runs it has with those it starts.
+  // `live`: runs of the graph that are SCHEDULED or RUNNING now. Returns how many more it may
+  // start; all of them count as taken until Settle says how many runs it has with those it starts.
   uint32_t Ask(const std::string& graph, uint32_t live);
   void Settle(const std::string& graph, uint32_t live);
 
@@ -49,7 +49,8 @@ inline constexpr size_t kMaxRoundsPerTick = 64;
 // After an append that failed nothing is decided for this long.
 inline constexpr DurationNs kAppendRetry = kSecond;
 
-// A graph that was refused slots asks again after this long: other graphs do not tell it when they free some.
+// A graph that was refused slots asks again after this long: other graphs do not tell it when they
+// free some.
 inline constexpr DurationNs kSlotRetry = 500 * kMillisecond;
 
 class GraphReconciler {
@@ -59,8 +60,10 @@ class GraphReconciler {
     Cluster* cluster = nullptr;
     const Clock* clock = nullptr;
     RunSlots* slots = nullptr;
-    // For every event appended here, after it was applied, under the log's readers' lock. May be empty.
-    std::function<void(const std::string& graph, const v1::BuildEvent&, const BuildState&)> on_event;
+    // For every event appended here, after it was applied, under the log's readers' lock. May be
+    // empty.
+    std::function<void(const std::string& graph, const v1::BuildEvent&, const BuildState&)>
+        on_event;
   };
   GraphReconciler(PlannerOptions options, Parts parts);
 
@@ -68,8 +71,9 @@ class GraphReconciler {
   // When Tick should run again although nothing changes; nullopt: never.
   std::optional<TimeNs> NextWake() const;
 
-  // Calls `read` with the state, under the log's readers' lock, and a way to ask why a partition is not
-  // there (empty before the first synced tick). Thread-safe against Tick; do not call Tick inside.
+  // Calls `read` with the state, under the log's readers' lock, and a way to ask why a partition is
+  // not there (empty before the first synced tick). Thread-safe against Tick; do not call Tick
+  // inside.
   using Explainer = std::function<PartitionReason(Index want, Index partition)>;
   void Read(const std::function<void(const BuildState&, const Explainer&)>& read) const;
 
@@ -78,7 +82,8 @@ class GraphReconciler {
 
   PlannerOptions options_;
   Parts parts_;
-  mutable std::mutex mutex_;  // guards snapshot_ and planner_ between Tick and Read; taken before the log's lock
+  mutable std::mutex
+      mutex_;  // guards snapshot_ and planner_ between Tick and Read; taken before the log's lock
   Snapshot snapshot_;
   std::unique_ptr<Planner> planner_;  // from the first synced tick on
   std::optional<TimeNs> blocked_until_;

@@ -1,6 +1,7 @@
-// Random worlds, from a seed: people apply and delete wants and taints and change DataJobs, Jobs fail, hang
-// and miss inputs, somebody deletes Jobs, the operator restarts. After every step the log must be legal and no
-// ref may have two live runs; when people stop and Jobs behave, every live want must be satisfied.
+// Random worlds, from a seed: people apply and delete wants and taints and change DataJobs, Jobs
+// fail, hang and miss inputs, somebody deletes Jobs, the operator restarts. After every step the
+// log must be legal and no ref may have two live runs; when people stop and Jobs behave, every live
+// want must be satisfied.
 //
 //   SIM_SEEDS=5000 tests_planner_sim        more seeds
 //   SIM_SEED=17 tests_planner_sim           one seed, with its transcript when it fails
@@ -40,10 +41,12 @@ class Sim {
   void PutJobs() {
     world.cluster.PutDataJob("raw", {"raw/{date}"}).retry.limit = 2;
     world.cluster.PutDataJob("rates", {"rates/{date}"}).retry.limit = 2;
-    ObservedDataJob& clean = world.cluster.PutDataJob("clean", {"clean/{date}", "bad/{date}"}, {"raw/{date}"});
+    ObservedDataJob& clean =
+        world.cluster.PutDataJob("clean", {"clean/{date}", "bad/{date}"}, {"raw/{date}"});
     clean.retry.limit = 1;
     if (Chance(50)) clean.batch_max = 3;
-    world.cluster.PutDataJob("total", {"total/{date}"}, {"clean/{date|-P1D..P0D}", "?total/{date|-P1D}"});
+    world.cluster.PutDataJob("total", {"total/{date}"},
+                             {"clean/{date|-P1D..P0D}", "?total/{date|-P1D}"});
   }
 
   std::string Ref() {
@@ -66,16 +69,21 @@ class Sim {
     switch (Draw(12)) {
       case 0:
       case 1:
-      case 2: return PutWant();
-      case 3: return DeleteOne(wants_, [&](const std::string& name) { world.cluster.DeleteWant(name); });
+      case 2:
+        return PutWant();
+      case 3:
+        return DeleteOne(wants_, [&](const std::string& name) { world.cluster.DeleteWant(name); });
       case 4: {
         const std::string name = "t" + std::to_string(next_++);
         world.cluster.PutTaint(name, {Ref()}, {}, Chance(30));
         taints_.push_back(name);
         return;
       }
-      case 5: return DeleteOne(taints_, [&](const std::string& name) { world.cluster.DeleteTaint(name); });
-      case 6: return world.Restart();
+      case 5:
+        return DeleteOne(taints_,
+                         [&](const std::string& name) { world.cluster.DeleteTaint(name); });
+      case 6:
+        return world.Restart();
       case 7:
         if (!world.cluster.live.empty()) {
           auto it = world.cluster.live.begin();
@@ -83,9 +91,13 @@ class Sim {
           world.cluster.DeleteJobByHand(it->first);
         }
         return;
-      case 8: world.Advance(static_cast<DurationNs>(Draw(120)) * kSecond); return;
+      case 8:
+        world.Advance(static_cast<DurationNs>(Draw(120)) * kSecond);
+        return;
       case 9:
-      case 10: world.cluster.StepJobs(); return;
+      case 10:
+        world.cluster.StepJobs();
+        return;
       default:
         for (uint64_t i = 0; i < Draw(6); ++i) world.Tick();
         return;
@@ -119,7 +131,9 @@ class Sim {
       for (Index i = 0; i < world.state.runs().size(); ++i) {
         const auto& targets = world.state.run(i).partitions;
         const Index self = world.state.FindPartition(partition.ref);
-        if (world.state.RunLive(i) && std::find(targets.begin(), targets.end(), self) != targets.end()) ++live;
+        if (world.state.RunLive(i) &&
+            std::find(targets.begin(), targets.end(), self) != targets.end())
+          ++live;
       }
       if (live > 1) return "two live runs of " + partition.ref;
     }

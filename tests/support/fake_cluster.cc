@@ -14,7 +14,8 @@ std::string JsonList(const std::vector<std::string>& items) {
 }
 
 std::string ReceiptOf(const JobEnd& end) {
-  std::string text = "{\"v\":1,\"class\":\"" + end.exit_class + "\",\"exitCode\":" + std::to_string(end.exit_code) +
+  std::string text = "{\"v\":1,\"class\":\"" + end.exit_class +
+                     "\",\"exitCode\":" + std::to_string(end.exit_code) +
                      ",\"exitStatus\":" + std::to_string(end.exit_code);
   if (!end.missing.empty()) text += ",\"missing\":" + JsonList(end.missing);
   return text + "}";
@@ -129,8 +130,8 @@ void FakeCluster::DeleteDataJob(const std::string& name) {
 
 void FakeCluster::Show(const std::string& run_id) {
   const auto it = observed_.find(run_id);
-  deltas_.push_back(
-      JobChanged{run_id, it == observed_.end() ? nullptr : std::make_shared<ObservedJob>(it->second)});
+  deltas_.push_back(JobChanged{
+      run_id, it == observed_.end() ? nullptr : std::make_shared<ObservedJob>(it->second)});
 }
 
 void FakeCluster::Apply(const CreateJob& effect) {
@@ -185,7 +186,8 @@ void FakeCluster::Apply(const ProveTemplate& effect) {
   ++effects["prove_template"];
   const auto& meta = effect.definition->meta;
   const bool refused = refuse_templates.contains(meta.name);
-  deltas_.push_back(TemplateProof{meta.uid, meta.generation, !refused, refused ? "image is required" : ""});
+  deltas_.push_back(
+      TemplateProof{meta.uid, meta.generation, !refused, refused ? "image is required" : ""});
 }
 
 void FakeCluster::Apply(const databuild::DeleteWant& effect) {
@@ -196,7 +198,8 @@ void FakeCluster::Apply(const databuild::DeleteWant& effect) {
 void FakeCluster::Apply(const PatchStatus& effect) {
   ++effects["patch_status"];
   if (const auto* want = std::get_if<WantStatus>(&effect.status)) want_status[effect.name] = *want;
-  if (const auto* taint = std::get_if<TaintStatus>(&effect.status)) taint_status[effect.name] = *taint;
+  if (const auto* taint = std::get_if<TaintStatus>(&effect.status))
+    taint_status[effect.name] = *taint;
   if (const auto* job = std::get_if<DataJobStatus>(&effect.status)) job_status[effect.name] = *job;
 }
 
@@ -234,7 +237,8 @@ bool FakeCluster::StepJobs() {
   return changed;
 }
 
-const Condition& FakeCluster::WantCondition(const std::string& name, const std::string& type) const {
+const Condition& FakeCluster::WantCondition(const std::string& name,
+                                            const std::string& type) const {
   for (const Condition& condition : want_status.at(name).conditions) {
     if (condition.type == type) return condition;
   }

@@ -1,6 +1,6 @@
-// FakeCluster: Cluster in memory. Objects are applied by the test; Jobs live until the test, or the rule it
-// gave, ends them. Behaves as the real one where the planner can tell: names and uids, results of effects,
-// absence only by a live GET. Single threaded.
+// FakeCluster: Cluster in memory. Objects are applied by the test; Jobs live until the test, or the
+// rule it gave, ends them. Behaves as the real one where the planner can tell: names and uids,
+// results of effects, absence only by a live GET. Single threaded.
 #pragma once
 
 #include <functional>
@@ -64,14 +64,14 @@ class FakeCluster final : public Cluster {
 
   // --- What a test looks at
   bool synced = true;
-  std::map<std::string, CreateJob> live;                     // run id -> Jobs that exist
-  std::vector<CreateJob> created;                            // every Job ever created
-  std::map<std::string, WantStatus> want_status;             // by name, newest
+  std::map<std::string, CreateJob> live;          // run id -> Jobs that exist
+  std::vector<CreateJob> created;                 // every Job ever created
+  std::map<std::string, WantStatus> want_status;  // by name, newest
   std::map<std::string, TaintStatus> taint_status;
   std::map<std::string, DataJobStatus> job_status;
-  std::map<std::string, size_t> effects;                     // by kind
-  std::set<std::string> refuse_templates;                    // DataJob names the API server refuses
-  std::set<std::string> refuse_jobs;                         // labels whose Jobs are refused (quota)
+  std::map<std::string, size_t> effects;   // by kind
+  std::set<std::string> refuse_templates;  // DataJob names the API server refuses
+  std::set<std::string> refuse_jobs;       // labels whose Jobs are refused (quota)
   const Condition& WantCondition(const std::string& name, const std::string& type) const;
 
  private:

@@ -30,7 +30,8 @@ size_t PlannerWorld::Tick() {
     event.set_idx(state.idx() + 1);
     event.set_timestamp(std::max(state.last_event_at() + 1, clock.now));
     const Status legal = CheckTransition(state, event);
-    if (!legal.ok() && violation_.empty()) violation_ = legal.error().message + "\n" + event.DebugString();
+    if (!legal.ok() && violation_.empty())
+      violation_ = legal.error().message + "\n" + event.DebugString();
     state.Apply(event);
     log.push_back(event);
   }
@@ -106,17 +107,20 @@ PartitionReason PlannerWorld::Why(const std::string& want, const std::string& re
 }
 
 size_t PlannerWorld::CountEvents(v1::BuildEvent::EventTypeCase type) const {
-  return static_cast<size_t>(std::count_if(log.begin(), log.end(), [&](const v1::BuildEvent& event) {
-    return event.event_type_case() == type;
-  }));
+  return static_cast<size_t>(
+      std::count_if(log.begin(), log.end(),
+                    [&](const v1::BuildEvent& event) { return event.event_type_case() == type; }));
 }
 
 size_t PlannerWorld::RunsOf(const std::string& ref) const {
-  return static_cast<size_t>(std::count_if(log.begin(), log.end(), [&](const v1::BuildEvent& event) {
-    if (!event.has_job_event() || event.job_event().status_code() != v1::JOB_SCHEDULED) return false;
-    const auto& targets = event.job_event().target_partitions();
-    return std::any_of(targets.begin(), targets.end(), [&](const auto& target) { return target.str() == ref; });
-  }));
+  return static_cast<size_t>(
+      std::count_if(log.begin(), log.end(), [&](const v1::BuildEvent& event) {
+        if (!event.has_job_event() || event.job_event().status_code() != v1::JOB_SCHEDULED)
+          return false;
+        const auto& targets = event.job_event().target_partitions();
+        return std::any_of(targets.begin(), targets.end(),
+                           [&](const auto& target) { return target.str() == ref; });
+      }));
 }
 
 size_t PlannerWorld::MostLiveRunsOf(const std::string& ref) const {

@@ -1,5 +1,6 @@
-// PlannerWorld: the real planner over the real fold and transition table, with a fake cluster and a fake clock.
-// Every event the planner decides is checked against the transition table, one by one, as an append would.
+// PlannerWorld: the real planner over the real fold and transition table, with a fake cluster and a
+// fake clock. Every event the planner decides is checked against the transition table, one by one,
+// as an append would.
 #pragma once
 
 #include <memory>
@@ -22,10 +23,11 @@ class PlannerWorld {
   size_t Tick();
   // Ticks until nothing is decided, without moving time or Jobs.
   void Settle();
-  // Settles, lets Jobs go on and, when nothing moves, jumps to the next timer; until the world is quiet or
-  // `horizon` has passed. Bounded.
+  // Settles, lets Jobs go on and, when nothing moves, jumps to the next timer; until the world is
+  // quiet or `horizon` has passed. Bounded.
   void Run(DurationNs horizon = kHour);
-  // The operator dies and comes back: a new planner over the log so far and a fresh list of the cluster.
+  // The operator dies and comes back: a new planner over the log so far and a fresh list of the
+  // cluster.
   void Restart();
   void Advance(DurationNs by) { clock.now += by; }
 
