@@ -2,7 +2,8 @@
 #   sql/postgres/append.sql -> databuild::sql::kPostgresAppend
 # and, per backend, the migrations (migration_NNN.sql) in order as k<Backend>Migrations.
 # Called with -DOUT=<header> -DDIR=<bel/sql>.
-set(text "// Generated from bel/sql by embed.cmake.\n#pragma once\n\n#include <array>\n\nnamespace databuild::sql {\n\n")
+set(text "// Generated from bel/sql by embed.cmake.\n#pragma once\n\n")
+string(APPEND text "#include <array>\n\nnamespace databuild::sql {\n\n")
 
 function(constant_name out path)
   string(REPLACE "/" "_" name "${path}")

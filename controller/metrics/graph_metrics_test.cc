@@ -33,15 +33,18 @@ class GraphMetricsTest : public testing::Test {
     if (lifecycle == v1::WANT_CREATED) want.add_requested_partitions()->set_str("sales/" + id);
     Apply();
   }
-  void Run(const std::string& id, v1::JobStatus status, v1::JobOutcome outcome, TimeNs started,
-           TimeNs finished) {
+  struct Span {
+    TimeNs started = 0;
+    TimeNs finished = 0;
+  };
+  void Run(const std::string& id, v1::JobStatus status, v1::JobOutcome outcome, Span span) {
     v1::JobEvent& run = *Next().mutable_job_event();
     run.set_job_run_id(id);
     run.mutable_job_label()->set_label("//sales:revenue");
     run.set_status_code(status);
     run.set_outcome(outcome);
-    run.set_started_at(started);
-    run.set_finished_at(finished);
+    run.set_started_at(span.started);
+    run.set_finished_at(span.finished);
     Apply();
   }
 
@@ -72,12 +75,12 @@ TEST_F(GraphMetricsTest, StatesOfWantsAreCountedAndEmptyStatesAreZeroNotAbsent) 
 }
 
 TEST_F(GraphMetricsTest, RunsAreCountedByOutcomeAndTimedAsTheyHappen) {
-  Run("r1", v1::JOB_SCHEDULED, v1::JOB_OUTCOME_UNKNOWN, 0, 0);
+  Run("r1", v1::JOB_SCHEDULED, v1::JOB_OUTCOME_UNKNOWN, {0, 0});
   const TimeNs scheduled = event_.timestamp();
-  Run("r1", v1::JOB_RUNNING, v1::JOB_OUTCOME_UNKNOWN, scheduled + 3 * kSecond, 0);
-  Run("r1", v1::JOB_FAILED, v1::JOB_OUTCOME_OUT_OF_MEMORY, scheduled + 3 * kSecond,
-      scheduled + 48 * kSecond);
-  Run("r2", v1::JOB_SCHEDULED, v1::JOB_OUTCOME_UNKNOWN, 0, 0);
+  Run("r1", v1::JOB_RUNNING, v1::JOB_OUTCOME_UNKNOWN, {scheduled + 3 * kSecond, 0});
+  Run("r1", v1::JOB_FAILED, v1::JOB_OUTCOME_OUT_OF_MEMORY, {scheduled + 3 * kSecond,
+      scheduled + 48 * kSecond});
+  Run("r2", v1::JOB_SCHEDULED, v1::JOB_OUTCOME_UNKNOWN, {0, 0});
   CollectGraph("sales", state_, kStart, metrics_);
   EXPECT_EQ(metrics_.Value(Metric::kJobRuns, {"sales", "out_of_memory"}), 1);
   EXPECT_EQ(metrics_.Value(Metric::kJobRuns, {"sales", "succeeded"}), 0);

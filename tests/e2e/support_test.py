@@ -79,7 +79,7 @@ class EventLogTest(unittest.TestCase):
                 for after in states - {None} - table.get(before, set()):
                     log = event_log.EventLog()
                     thing = event_log.Want("x", state=before)
-                    log._move(1, entity, thing, after, "x")
+                    log._move(1, (entity, "x"), thing, after)
                     self.assertEqual(len(log.problems), 1, (entity, before, after))
 
     def test_two_live_runs_of_one_partition_are_found(self):

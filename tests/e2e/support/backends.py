@@ -28,7 +28,7 @@ def remove(session):
             session.operator.uninstall()
     for namespace in (NAMESPACE, POSTGRES_NAMESPACE):  # volumes of logs go with them
         kube.delete("Namespace", None, namespace)
-        kube.wait_for("Namespace", None, namespace, "is gone", lambda found: found is None, 120)
+        kube.wait_for(("Namespace", None, namespace), "is gone", lambda found: found is None, 120)
     for binding in kube.list("ClusterRoleBinding", labels="e2e=databuild"):
         kube.delete("ClusterRoleBinding", None, binding["metadata"]["name"])
     session.recycle_volumes()

@@ -108,21 +108,28 @@ def refs_in(items):
     return [item["str"] for item in items or []]
 
 
+def values_of(capture):
+    """The values of a CaptureRange over days, integers or a list; else None."""
+    if capture.get("values"):
+        return capture["values"]
+    if re.fullmatch(r"\d+", capture["from"]):
+        numbers = range(int(capture["from"]), int(capture["to"]) + 1, int(capture.get("step") or 1))
+        return [str(number).zfill(len(capture["from"])) for number in numbers]
+    step = re.fullmatch(r"P(\d+)D", capture.get("step") or "P1D")
+    if not step:
+        return None
+    day, last = (datetime.date.fromisoformat(capture[name]) for name in ("from", "to"))
+    days = range(0, (last - day).days + 1, int(step[1]))
+    return [str(day + datetime.timedelta(days=number)) for number in days]
+
+
 def expand(item):
-    """The refs of a PartitionRange whose steps are days or listed values; else None."""
+    """The refs of a PartitionRange, or None when its steps are of a kind that no test uses."""
     refs = [item["ref"]]
     for name, capture in item.get("captures", {}).items():
-        values = capture.get("values")
-        if not values:
-            step = re.fullmatch(r"P(\d+)D", capture.get("step") or "P1D")
-            if not step:
-                return None
-            day = datetime.date.fromisoformat(capture["from"])
-            last = datetime.date.fromisoformat(capture["to"])
-            values = []
-            while day <= last:
-                values.append(str(day))
-                day += datetime.timedelta(days=int(step[1]))
+        values = values_of(capture)
+        if values is None:
+            return None
         # The ref names the capture as {date} or {date:type}.
         slot = re.compile(r"\{" + re.escape(name) + r"(:[^{}]*)?\}")
         refs = [slot.sub(value, ref) for ref in refs for value in values]
@@ -180,12 +187,16 @@ class EventLog:
     def _wrong(self, idx, sentence):
         self.problems.append(f"idx {idx}: {sentence}")
 
-    def _move(self, idx, entity, item, to, name):
+    def _move(self, idx, who, item, to):
+        """`who`: (entity, name)."""
+        entity, name = who
         if to not in TABLE[entity].get(item.state, set()):
             self._wrong(idx, f"{entity} {name}: from {item.state} to {to} is not legal")
         item.state = to
 
-    def _mark(self, idx, entity, item, mark, detail, name):
+    def _mark(self, idx, who, item, mark):
+        """`who`: (entity, name); `mark`: (name, detail)."""
+        (entity, name), (mark, detail) = who, mark
         if item is None or item.state is None:
             self._wrong(idx, f"{entity} {name}: mark {mark} on something that does not exist")
             return
@@ -201,7 +212,7 @@ class EventLog:
     def _build(self, idx, body, build_id):
         to = body["status"]["code"].removeprefix("BUILD_REQUEST_")
         build = self.builds.setdefault(build_id, Build(build_id))
-        self._move(idx, "build", build, to, build_id)
+        self._move(idx, ("build", build_id), build, to)
         build.states.append(to)
         build.want_id = body.get("want_id") or build.want_id
         build.cause = body.get("cause") or build.cause
@@ -213,7 +224,7 @@ class EventLog:
         instance = self.instances.setdefault(key, Instance(key, ref, build_id))
         if instance.ref != ref:
             self._wrong(idx, f"instance {key} was of {instance.ref} and is now of {ref}")
-        self._move(idx, "instance", instance, to, f"{key} of {ref}")
+        self._move(idx, ("instance", f"{key} of {ref}"), instance, to)
         instance.job = body.get("job_label") or instance.job
         instance.external = instance.external or "external" in body
         if to == "REQUESTED":
@@ -241,7 +252,7 @@ class EventLog:
         to = body["status_code"].removeprefix("JOB_")
         key = body["job_run_id"]
         run = self.runs.setdefault(key, Run(key, build=build_id, first_idx=idx))
-        self._move(idx, "run", run, to, key)
+        self._move(idx, ("run", key), run, to)
         run.last_idx = idx
         run.job = body.get("job_label", {}).get("label") or run.job
         run.outcome = body.get("outcome", "").removeprefix("JOB_OUTCOME_") or run.outcome
@@ -290,32 +301,32 @@ class EventLog:
 
     def _job_graph(self, idx, body, build_id):
         part = f"{body.get('plan_number', 0)}/{body.get('part', 0)}"
-        self._mark(idx, "build", self.builds.get(build_id), "graph", part, build_id)
+        self._mark(idx, ("build", build_id), self.builds.get(build_id), ("graph", part))
 
     def _invalidation(self, idx, body, _):
         key, taint = body.get("instance_id", ""), body.get("taint_id", "")
         if not key:
             return
         instance = self.instances.get(key)
-        self._mark(idx, "instance", instance, "invalidated", taint, key)
+        self._mark(idx, ("instance", key), instance, ("invalidated", taint))
         if instance:
             instance.tainted_by = taint or "peer"
 
     def _run_cancel(self, idx, body, _):
         key = body["job_run_id"]
-        self._mark(idx, "run", self.runs.get(key), "cancel", "", key)
+        self._mark(idx, ("run", key), self.runs.get(key), ("cancel", ""))
 
     def _build_cancel(self, idx, _, build_id):
-        self._mark(idx, "build", self.builds.get(build_id), "cancel", "", build_id)
+        self._mark(idx, ("build", build_id), self.builds.get(build_id), ("cancel", ""))
 
     def _want(self, idx, body, _):
         to, key = body["lifecycle"].removeprefix("WANT_"), body["want_id"]
         want = self.wants.setdefault(key, Want(key))
         if to in ("SLA_VIOLATED", "UPDATED"):
             detail = f"{body.get('generation')}/{body.get('retry_token')}" if to == "UPDATED" else ""
-            self._mark(idx, "want", want, to, detail, key)
+            self._mark(idx, ("want", key), want, (to, detail))
             return
-        self._move(idx, "want", want, to, key)
+        self._move(idx, ("want", key), want, to)
         want.states.append(to)
         if to == "CREATED":
             want.name, want.total = body.get("name", ""), int(body.get("total_partitions", 0))
@@ -331,7 +342,7 @@ class EventLog:
     def _taint(self, idx, body, _):
         to, key = body["lifecycle"].removeprefix("TAINT_"), body["taint_id"]
         taint = self.taints.setdefault(key, Want(key))
-        self._move(idx, "taint", taint, to, key)
+        self._move(idx, ("taint", key), taint, to)
         taint.states.append(to)
         taint.name = body.get("name") or taint.name
         if to == "LIFTED":

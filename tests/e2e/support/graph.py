@@ -73,7 +73,7 @@ class Graph:
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM},
             "spec": {"accessModes": ["ReadWriteOnce"],
                      "resources": {"requests": {"storage": "1Gi"}}}}, self.name)
-        claim = self.kube.wait_for("PersistentVolumeClaim", self.name, CLAIM, "is bound",
+        claim = self.kube.wait_for(("PersistentVolumeClaim", self.name, CLAIM), "is bound",
                                    lambda found: found["status"].get("phase") == "Bound")
         volume = self.kube.get("PersistentVolume", None, claim["spec"]["volumeName"])
         self.folder = volume["spec"]["local"]["path"]  # the tests run on the node itself
@@ -83,7 +83,7 @@ class Graph:
         self.kube.delete("Namespace", None, self.name)
 
     def wait_gone(self, seconds=120):
-        self.kube.wait_for("Namespace", None, self.name, "is gone", lambda found: found is None,
+        self.kube.wait_for(("Namespace", None, self.name), "is gone", lambda found: found is None,
                            seconds)
 
     # -- objects --------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Graph:
 
     def accepted(self, *names, seconds=30):
         for name in names:
-            self.kube.wait_for("DataJob", self.name, name, "is accepted",
+            self.kube.wait_for(("DataJob", self.name, name), "is accepted",
                                lambda found: condition(found, "Accepted")["status"] == "True",
                                seconds)
 
@@ -124,7 +124,7 @@ class Graph:
             return now["status"] == status and reason in (None, now["reason"])
 
         what = f"has {which}={status}" + (f" because {reason}" if reason else "")
-        return self.kube.wait_for(kind, self.name, name, what, accept, seconds)
+        return self.kube.wait_for((kind, self.name, name), what, accept, seconds)
 
     def ready(self, name, seconds=90):
         return self.wait("Want", name, "Ready", seconds=seconds)

@@ -164,8 +164,9 @@ class Kube:
         status, answer = self._exchange("GET", path, None, {})
         return answer.decode(errors="replace") if status == 200 else ""
 
-    def wait_for(self, kind, namespace, name, what, accept, seconds=60):
-        """Watches one object until accept(object or None) answers true; answers the object."""
+    def wait_for(self, where, what, accept, seconds=60):
+        """Watches the object at `where` (kind, namespace, name) until accept(object or None) answers true; answers it."""
+        kind, namespace, name = where
         deadline = Deadline(seconds)
         path, query = path_of(kind, namespace), {"fieldSelector": f"metadata.name={name}"}
         seen = None
