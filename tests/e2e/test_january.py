@@ -74,8 +74,10 @@ class PeerTest(EndToEndTest):
         self.assertTrue(one["has_more"])
         self.assertEqual(int(one["next_idx"]), last - 3)
         only = self.graph.api().events(partition_refs="peer/sum/3")
-        self.assertTrue(only)
-        self.assertTrue(all("peer/sum/3" in str(event) for event in only))
+        made = [event["partition_event"] for event in only if "partition_event" in event]
+        self.assertEqual([event["partition_ref"]["str"] for event in made], ["peer/sum/3"] * 4)
+        ran = [event["job_event"] for event in only if "job_event" in event]
+        self.assertEqual(len({event["job_run_id"] for event in ran}), 1)
 
 
 class Peer(threading.Thread):
