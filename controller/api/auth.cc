@@ -127,9 +127,10 @@ KubernetesAuthenticator::Place::~Place() {
 
 Error Unauthenticated(const std::string& why) {
   return {Errc::kUnauthenticated,
-          why + "; send 'Authorization: Bearer <token>' with a token for audience " +
-              kTokenAudience +
-              " (kubectl create token <serviceaccount> --audience=" + kTokenAudience + ")"};
+          why +
+              "; send 'Authorization: Bearer <token>' with a token for this service's audience "
+              "(kubectl create token <serviceaccount> --audience=databuild, unless configured "
+              "otherwise)"};
 }
 
 Error NobodyCanTell(const std::string& what) {
@@ -178,18 +179,21 @@ Result<Caller> KubernetesAuthenticator::Authenticate(const HttpRequest& request)
     Count("token", "error");
     return NobodyCanTell("review of the token");
   }
-  const auto answer = options_.reviews->ReviewToken(token, kTokenAudience);
+  const auto answer = options_.reviews->ReviewToken(token, options_.audiences);
   if (!answer.ok()) {
     Count("token", "error");
     return NobodyCanTell("review of the token");
   }
   TokenVerdict verdict;
   // An API server that knows no audiences names none: its word is not enough.
-  const bool for_us = std::find(answer->audiences.begin(), answer->audiences.end(),
-                                kTokenAudience) != answer->audiences.end();
+  const bool for_us = std::any_of(
+      answer->audiences.begin(), answer->audiences.end(), [this](const std::string& audience) {
+        return std::find(options_.audiences.begin(), options_.audiences.end(), audience) !=
+               options_.audiences.end();
+      });
   verdict.good = answer->authenticated && for_us && !answer->user.empty();
   if (verdict.good)
-    verdict.caller = {answer->user, answer->uid, answer->groups, answer->extra, hash};
+    verdict.caller = Caller{answer->user, answer->uid, answer->groups, answer->extra, hash};
   Count("token", verdict.good ? "allowed" : "denied");
   tokens_.Store(hash, verdict, options_.clock->Now(),
                 verdict.good ? options_.cache.token_ttl : options_.cache.bad_token_ttl);
@@ -245,7 +249,7 @@ Result<AuthMode> ParseAuthMode(std::string_view text) {
 
 Result<std::unique_ptr<Authenticator>> MakeAuthenticator(AuthOptions options) {
   if (options.mode == AuthMode::kKubernetes) {
-    CHECK(options.reviews != nullptr && options.clock != nullptr);
+    CHECK(options.reviews != nullptr && options.clock != nullptr && !options.audiences.empty());
     return std::unique_ptr<Authenticator>(
         std::make_unique<KubernetesAuthenticator>(std::move(options)));
   }

@@ -62,9 +62,9 @@ struct TokenReviewAnswer {
 class ReviewClient {
  public:
   virtual ~ReviewClient() = default;
-  // POST tokenreviews with spec.token and spec.audiences = [audience].
+  // POST tokenreviews with spec.token and spec.audiences.
   virtual Result<TokenReviewAnswer> ReviewToken(const std::string& token,
-                                                const std::string& audience) = 0;
+                                                const std::vector<std::string>& audiences) = 0;
   // POST subjectaccessreviews with resourceAttributes; user, uid, groups and extra of the caller.
   // status.allowed, false when status.denied.
   virtual Result<bool> ReviewAccess(const Caller& caller, const AccessQuestion& question) = 0;
@@ -88,7 +88,8 @@ Result<AuthMode> ParseAuthMode(std::string_view text);
 
 struct AuthOptions {
   AuthMode mode = AuthMode::kKubernetes;
-  std::string listen_address;       // of the API
+  std::string listen_address;                          // of the API
+  std::vector<std::string> audiences{kTokenAudience};  // a token must be made for one of them
   ReviewClient* reviews = nullptr;  // for kKubernetes; outlives the Authenticator
   const Clock* clock = nullptr;     // for kKubernetes; outlives the Authenticator
   Metrics* metrics = nullptr;       // may be null

@@ -24,12 +24,12 @@ class SetClock final : public Clock {
 class FakeReviews final : public ReviewClient {
  public:
   Result<TokenReviewAnswer> ReviewToken(const std::string& token,
-                                        const std::string& audience) override {
+                                        const std::vector<std::string>& audiences) override {
     std::unique_lock lock(mutex);
     ++token_calls;
     changed.notify_all();
     changed.wait(lock, [this] { return !held; });
-    EXPECT_EQ(audience, "databuild");
+    EXPECT_EQ(audiences, std::vector<std::string>{"databuild"});
     if (down) return Error{Errc::kUnavailable, "connection refused"};
     TokenReviewAnswer answer;
     if (!tokens.contains(token)) {

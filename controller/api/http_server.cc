@@ -14,6 +14,7 @@
 
 #include "bel/base/log.h"
 #include "controller/api/http_session.h"
+#include "controller/api/tls_files.h"
 
 namespace databuild {
 namespace {
@@ -159,6 +160,9 @@ class BeastServer final : public HttpServer {
 
   Status Listen() {
     const HttpServerOptions& options = connections_->options();
+    if (!options.tls_cert_file.empty() || !options.tls_key_file.empty()) {
+      ASSIGN_OR_RETURN(tls_, TlsFiles::Load(options.tls_cert_file, options.tls_key_file));
+    }
     const std::string where = options.address + " port " + std::to_string(options.port);
     error_code error;
     const auto address = asio::ip::make_address(options.address, error);
@@ -217,11 +221,13 @@ class BeastServer final : public HttpServer {
       });
       return;
     }
-    auto session = std::make_shared<HttpSession>(std::move(socket), connections_);
+    auto session = std::make_shared<HttpSession>(std::move(socket),
+                                                 tls_ ? tls_->Current() : nullptr, connections_);
     if (connections_->Admit(session)) {
       session->Start();
     } else {
       connections_->Refused("no_room");
+      if (tls_ != nullptr) return Accept();  // nothing can be said before the handshake
       static constexpr char kFull[] =
           "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
           "close\r\n\r\n";
@@ -237,6 +243,7 @@ class BeastServer final : public HttpServer {
   asio::steady_timer pause_;
   asio::executor_work_guard<asio::io_context::executor_type> work_{
       connections_->loop().get_executor()};
+  std::shared_ptr<TlsFiles> tls_;  // nullptr: plain HTTP
   uint16_t port_ = 0;
   bool stopped_ = false;
   std::vector<std::jthread> threads_;

@@ -22,6 +22,10 @@ struct HttpServerOptions {
   uint16_t port = 0;                  // 0: any free one
   int threads = 2;
 
+  // PEM files, read again when they change; both empty: plain HTTP. TLS 1.2 or newer.
+  std::string tls_cert_file;
+  std::string tls_key_file;
+
   size_t max_header_bytes = 16 * 1024;  // request line and headers together
   size_t max_body_bytes = 1024 * 1024;
   // Open connections. At the limit the one that has been idle longest makes room; none idle: 503.
@@ -42,7 +46,8 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // kInvalidArgument: not an address. kUnavailable: cannot listen there.
+  // kInvalidArgument: not an address, or a certificate that cannot be used. kUnavailable: cannot
+  // listen there.
   static Result<std::unique_ptr<HttpServer>> Start(HttpServerOptions options, HttpHandler handler);
 
   virtual ~HttpServer() = default;  // Stop with no time to finish

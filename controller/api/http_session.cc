@@ -48,10 +48,13 @@ class SessionReply final : public HttpReply {
   std::atomic<bool> sent_{false};
 };
 
-HttpSession::HttpSession(asio::ip::tcp::socket socket, std::shared_ptr<SessionRegistry> registry)
+HttpSession::HttpSession(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl::context> tls,
+                         std::shared_ptr<SessionRegistry> registry)
     : registry_(std::move(registry)),
       socket_(std::move(socket)),
+      tls_context_(std::move(tls)),
       deadline_(socket_.get_executor()) {
+  if (tls_context_ != nullptr) tls_.emplace(socket_, *tls_context_);
   error_code error;
   const auto remote = socket_.remote_endpoint(error);
   if (!error) peer_ = remote.address().to_string();
@@ -62,8 +65,34 @@ HttpSession::~HttpSession() { registry_->Closed(this); }
 
 void HttpSession::Start() {
   registry_->Post(*this, [self = shared_from_this()] {
+    if (self->tls_) return self->WaitForHandshake();
     self->WaitForRequest(self->registry_->options().first_byte_timeout);
   });
+}
+
+// Until its first byte a connection is idle: it may be closed to make room.
+void HttpSession::WaitForHandshake() {
+  if (registry_->stopping()) return Close();
+  phase_ = Phase::kIdle;
+  registry_->Idle(this);
+  SetDeadline(registry_->options().first_byte_timeout);
+  socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                     [self = shared_from_this()](error_code error) {
+                       self->registry_->Busy(self.get());
+                       if (error || self->phase_ != Phase::kIdle) return self->Close();
+                       self->Handshake();
+                     });
+}
+
+void HttpSession::Handshake() {
+  phase_ = Phase::kReading;
+  SetDeadline(registry_->options().header_timeout);
+  tls_->async_handshake(
+      asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
+        if (!error) return self->WaitForRequest(self->registry_->options().first_byte_timeout);
+        self->registry_->Refused("tls");
+        self->Close();
+      });
 }
 
 void HttpSession::CloseIfIdle() {
@@ -103,13 +132,15 @@ void HttpSession::WaitForRequest(std::chrono::milliseconds timeout) {
   phase_ = Phase::kIdle;
   registry_->Idle(this);
   SetDeadline(timeout);
-  socket_.async_read_some(buffer_.prepare(4'096),
-                          [self = shared_from_this()](error_code error, size_t bytes) {
-                            self->registry_->Busy(self.get());
-                            if (error || self->phase_ != Phase::kIdle) return self->Close();
-                            self->buffer_.commit(bytes);
-                            self->ReadHeader();
-                          });
+  WithStream([this](auto& stream) {
+    stream.async_read_some(buffer_.prepare(4'096),
+                           [self = shared_from_this()](error_code error, size_t bytes) {
+                             self->registry_->Busy(self.get());
+                             if (error || self->phase_ != Phase::kIdle) return self->Close();
+                             self->buffer_.commit(bytes);
+                             self->ReadHeader();
+                           });
+  });
 }
 
 void HttpSession::ReadHeader() {
@@ -118,9 +149,11 @@ void HttpSession::ReadHeader() {
   parser_->header_limit(static_cast<std::uint32_t>(registry_->options().max_header_bytes));
   parser_->body_limit(registry_->options().max_body_bytes);
   SetDeadline(registry_->options().header_timeout);
-  http::async_read_header(
-      socket_, buffer_, *parser_,
-      [self = shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
+  WithStream([this](auto& stream) {
+    http::async_read_header(
+        stream, buffer_, *parser_,
+        [self = shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
+  });
 }
 
 void HttpSession::OnHeader(error_code error) {
@@ -135,17 +168,22 @@ void HttpSession::OnHeader(error_code error) {
 void HttpSession::SendContinue() {
   static constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
   SetDeadline(registry_->options().write_timeout);
-  asio::async_write(socket_, asio::buffer(kContinue, sizeof(kContinue) - 1),
-                    [self = shared_from_this()](error_code error, size_t) {
-                      if (error) return self->Close();
-                      self->ReadBody();
-                    });
+  WithStream([this](auto& stream) {
+    asio::async_write(stream, asio::buffer(kContinue, sizeof(kContinue) - 1),
+                      [self = shared_from_this()](error_code error, size_t) {
+                        if (error) return self->Close();
+                        self->ReadBody();
+                      });
+  });
 }
 
 void HttpSession::ReadBody() {
   SetDeadline(registry_->options().body_timeout);
-  http::async_read(socket_, buffer_, *parser_,
-                   [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+  WithStream([this](auto& stream) {
+    http::async_read(
+        stream, buffer_, *parser_,
+        [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+  });
 }
 
 void HttpSession::OnBody(error_code error) {
@@ -251,31 +289,38 @@ void HttpSession::Write(HttpResponse response, bool keep_alive) {
   if (head_request_) response_->content_length(length);
   SetDeadline(registry_->options().write_timeout);
   // A HEAD's answer has a Content-Length and no body: only the header is written.
-  http::async_write(socket_, *response_,
-                    [self = shared_from_this(), keep_alive](error_code error, size_t) {
-                      self->response_.reset();
-                      if (error) return self->Close();
-                      if (!keep_alive) return self->Linger();
-                      self->WaitForRequest(self->registry_->options().idle_timeout);
-                    });
+  WithStream([this, keep_alive](auto& stream) {
+    http::async_write(stream, *response_,
+                      [self = shared_from_this(), keep_alive](error_code error, size_t) {
+                        self->response_.reset();
+                        if (error) return self->Close();
+                        if (!keep_alive) return self->Linger();
+                        self->WaitForRequest(self->registry_->options().idle_timeout);
+                      });
+  });
 }
 
 // Says goodbye, then reads a little of what still comes: closing with unread bytes would reset the
 // connection and could take the answer with it (RFC 9112, 9.6).
 void HttpSession::Linger() {
-  static constexpr size_t kMost = 256 * 1024;
-  if (phase_ != Phase::kClosing) {
-    phase_ = Phase::kClosing;
+  phase_ = Phase::kClosing;
+  SetDeadline(std::chrono::seconds(1));
+  const auto drain = [self = shared_from_this()](error_code) {
     error_code ignored;
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-    SetDeadline(std::chrono::seconds(1));
-  }
+    self->socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    self->Drain();
+  };
+  tls_ ? tls_->async_shutdown(drain) : drain({});
+}
+
+void HttpSession::Drain() {
+  static constexpr size_t kMost = 256 * 1024;
   buffer_.clear();
   socket_.async_read_some(buffer_.prepare(16 * 1024),
                           [self = shared_from_this()](error_code error, size_t bytes) {
                             self->lingered_bytes_ += bytes;
                             if (error || self->lingered_bytes_ > kMost) return self->Close();
-                            self->Linger();
+                            self->Drain();
                           });
 }
 

@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
@@ -39,7 +41,9 @@ class SessionRegistry {
 
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
-  HttpSession(boost::asio::ip::tcp::socket socket, std::shared_ptr<SessionRegistry> registry);
+  // `tls`: nullptr for plain HTTP.
+  HttpSession(boost::asio::ip::tcp::socket socket, std::shared_ptr<boost::asio::ssl::context> tls,
+              std::shared_ptr<SessionRegistry> registry);
   ~HttpSession();
 
   void Start();
@@ -53,6 +57,13 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   friend class SessionReply;
   enum class Phase { kIdle, kReading, kHandling, kWriting, kClosing };
 
+  // Calls use(stream) with the stream that carries HTTP.
+  template <typename Use>
+  void WithStream(Use use) {
+    tls_ ? use(*tls_) : use(socket_);
+  }
+  void WaitForHandshake();
+  void Handshake();
   void WaitForRequest(std::chrono::milliseconds timeout);
   void ReadHeader();
   void OnHeader(boost::beast::error_code error);
@@ -68,10 +79,13 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void Refuse(int status, const char* reason, const std::string& text);
   void Write(HttpResponse response, bool keep_alive);
   void Linger();
+  void Drain();
   void Close();
 
   const std::shared_ptr<SessionRegistry> registry_;  // first: the sockets below need its event loop
   boost::asio::ip::tcp::socket socket_;
+  const std::shared_ptr<boost::asio::ssl::context> tls_context_;
+  std::optional<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>> tls_;
   boost::asio::steady_timer deadline_;
   bool timed_out_ = false;
   boost::beast::flat_buffer buffer_;

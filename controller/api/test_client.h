@@ -34,6 +34,7 @@ class TestClient {
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
 
+  int fd() const { return fd_; }
   bool connected() const { return connected_; }
 
   void Close() {

@@ -25,10 +25,10 @@ std::vector<std::string> Texts(const JsonView& list) {
 }  // namespace
 
 Result<TokenReviewAnswer> KubeReviewClient::ReviewToken(const std::string& token,
-                                                        const std::string& audience) {
+                                                        const std::vector<std::string>& audiences) {
   Json body{{"apiVersion", ApiVersion(kTokenReviews)},
             {"kind", "TokenReview"},
-            {"spec", {{"token", token}, {"audiences", Json::array({audience})}}}};
+            {"spec", {{"token", token}, {"audiences", audiences}}}};
   ApiReply reply =
       client_.Create({kTokenReviews, "", "", ""}, Dump(body), CallOptions::Within(kReviewTimeout));
   if (!reply.ok()) return reply.error().ToError();

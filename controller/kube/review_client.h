@@ -14,7 +14,7 @@ class KubeReviewClient final : public ReviewClient {
   explicit KubeReviewClient(ApiClient& client) : client_(client) {}
 
   Result<TokenReviewAnswer> ReviewToken(const std::string& token,
-                                        const std::string& audience) override;
+                                        const std::vector<std::string>& audiences) override;
   Result<bool> ReviewAccess(const Caller& caller, const AccessQuestion& question) override;
 
  private:
