@@ -26,8 +26,7 @@ struct ClusterView::Graph {
     std::string message;
     TimeNs since = 0;
   };
-  std::map<std::string, Failure> create_failures;   // by the Job's uid
-  std::map<std::string, std::string> job_of_event;  // event name -> the Job's uid
+  std::map<std::string, Failure> create_failures;  // by the Job's uid
 
   // News since the last TakeDeltas.
   std::map<std::string, std::shared_ptr<const ObservedWant>> wants;
@@ -136,7 +135,6 @@ bool ClusterView::Synced(const std::string& graph) const {
 void ClusterView::Upsert(const ResourceType& type, const ObjectRef& ref, const JsonView& object) {
   if (Is(type, kNodes)) return UpsertNode(ref, object);
   if (!options_.own_namespace.empty() && ref.ns == options_.own_namespace) return;
-  if (Is(type, kEvents)) return UpsertEvent(ref, object);
   if (Is(type, kJobs) || Is(type, kPods)) return UpsertRunObject(type, ref, object);
   // Decoding is the costly part; it needs no lock.
   std::shared_ptr<const ObservedWant> want;
@@ -174,11 +172,6 @@ void ClusterView::Remove(const ResourceType& type, const ObjectRef& ref) {
     auto found = graphs_.find(ref.ns);
     if (found == graphs_.end()) return;
     Graph& graph = *found->second;
-    if (Is(type, kEvents)) {
-      if (auto event = graph.job_of_event.extract(ref.name))
-        graph.create_failures.erase(event.mapped());
-      return;
-    }
     graph.shadows.erase(ref.uid);
     if (Is(type, kWants)) graph.wants[ref.uid] = nullptr;
     if (Is(type, kTaints)) graph.taints[ref.uid] = nullptr;
@@ -233,31 +226,46 @@ void ClusterView::RemoveRunObject(const ResourceType& type, const ObjectRef& ref
   Notify({ref.ns});
 }
 
-void ClusterView::UpsertEvent(const ObjectRef& ref, const JsonView& object) {
-  JsonView about = object["involvedObject"];
-  if (object["reason"].Text() != "FailedCreate" || about["kind"].Text() != "Job") return;
-  Graph::Failure failure;
-  failure.message = object["message"].Str();
-  for (const char* field : {"firstTimestamp", "eventTime"}) {
-    if (failure.since == 0) failure.since = TimeOf(object[field]);
+std::vector<std::string> ClusterView::GraphsWithPodlessJobs(TimeNs created_before) const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> found;
+  for (const auto& [name, graph] : graphs_) {
+    for (const auto& [run_id, run] : graph->runs) {
+      if (!run.job || !run.pods.empty() || run.job->created_at > created_before) continue;
+      if (run.job->phase == JobPhase::kComplete || run.job->phase == JobPhase::kFailed) continue;
+      found.push_back(name);
+      break;
+    }
   }
-  if (failure.since == 0) failure.since = TimeOf(object["metadata"]["creationTimestamp"]);
+  return found;
+}
+
+void ClusterView::NoteCreateFailure(const std::string& graph_name, const JsonView& event) {
+  JsonView about = event["involvedObject"];
+  if (event["reason"].Text() != "FailedCreate" || about["kind"].Text() != "Job") return;
+  Graph::Failure failure;
+  failure.message = event["message"].Str();
+  for (const char* field : {"firstTimestamp", "eventTime"}) {
+    if (failure.since == 0) failure.since = TimeOf(event[field]);
+  }
+  if (failure.since == 0) failure.since = TimeOf(event["metadata"]["creationTimestamp"]);
   {
     std::lock_guard lock(mutex_);
-    auto& graph = graphs_[ref.ns];
-    if (!graph) graph = std::make_unique<Graph>();
+    auto found = graphs_.find(graph_name);
+    if (found == graphs_.end()) return;
+    Graph& graph = *found->second;
     std::string uid = about["uid"].Str();
-    graph->job_of_event[ref.name] = uid;
-    auto [known, added] = graph->create_failures.try_emplace(uid, failure);
+    auto run = graph.run_of.find(uid);
+    if (run == graph.run_of.end()) return;
+    auto [known, added] = graph.create_failures.try_emplace(uid, failure);
     if (!added) {
+      if (known->second.message == failure.message && known->second.since <= failure.since) return;
       known->second.message = failure.message;
       known->second.since = std::min(known->second.since, failure.since);
     }
-    auto run = graph->run_of.find(uid);
-    if (run == graph->run_of.end()) return;
-    graph->changed_runs.insert(run->second);
+    graph.changed_runs.insert(run->second);
   }
-  Notify({ref.ns});
+  Notify({graph_name});
 }
 
 // ---- Nodes

@@ -28,7 +28,7 @@ class ClusterView {
   ~ClusterView();
 
   // A sink for one informer over `ns` (empty: all). A graph is synced once every required sink that
-  // covers it has been listed. `type` is one of Wants, Taints, DataJobs, Jobs, Pods, Nodes, Events.
+  // covers it has been listed. `type` is one of Wants, Taints, DataJobs, Jobs, Pods, Nodes.
   // Until nodes have been listed a lost node is judged from its pods' conditions.
   std::unique_ptr<ObjectSink> NewSink(const ResourceType& type, const std::string& ns,
                                       bool required);
@@ -36,6 +36,11 @@ class ClusterView {
   bool Synced(const std::string& graph) const;
   std::vector<Delta> TakeDeltas(const std::string& graph);
   void OnChange(std::function<void(const std::string&)> listener);
+
+  // Graphs with a Job created before then that has neither a pod nor an end.
+  std::vector<std::string> GraphsWithPodlessJobs(TimeNs created_before) const;
+  // A FailedCreate event of a Job.
+  void NoteCreateFailure(const std::string& graph, const JsonView& event);
 
   // The result of an effect.
   void AddFact(const std::string& graph, Delta fact);
@@ -62,7 +67,6 @@ class ClusterView {
   void RemoveRunObject(const ResourceType& type, const ObjectRef& ref);
   void UpsertNode(const ObjectRef& ref, const JsonView& object);
   void RemoveNode(const ObjectRef& ref);
-  void UpsertEvent(const ObjectRef& ref, const JsonView& object);
   void RememberShadow(Graph& graph, const std::string& uid, const JsonView& object);
   // Graphs whose runs are on the node, marked as changed. Holds the lock.
   std::vector<std::string> TouchRunsOn(const std::string& node);

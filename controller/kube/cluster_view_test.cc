@@ -17,8 +17,7 @@ class ClusterViewTest : public ::testing::Test {
     view_.OnChange([this](const std::string& graph) { notified_.push_back(graph); });
     for (const ResourceType& type : {kWants, kTaints, kDataJobs, kJobs, kPods})
       sinks_[std::string(type.kind)] = view_.NewSink(type, "", true);
-    for (const ResourceType& type : {kNodes, kEvents})
-      sinks_[std::string(type.kind)] = view_.NewSink(type, "", false);
+    sinks_[std::string(kNodes.kind)] = view_.NewSink(kNodes, "", false);
   }
 
   void Put(const std::string& kind, const std::string& json) {
@@ -187,16 +186,29 @@ TEST_F(ClusterViewTest, AFailedCreateIsToldUntilThereIsAPod) {
            R"("message":")" +
            message + "\"}";
   };
-  Put("Event", event("exceeded quota"));  // may come before the Job
+  auto note = [&](const std::string& message) {
+    JsonParser parser;
+    auto parsed = parser.Parse(event(message));
+    ASSERT_TRUE(parsed.ok());
+    view_.NoteCreateFailure("sales", *parsed);
+  };
+  note("of a Job that nobody knows");
   Put("Job", Job());
+  EXPECT_EQ(Take<JobChanged>()[0].job->create_failure, "");
+  EXPECT_TRUE(view_.GraphsWithPodlessJobs(9 * kSecond).empty());
+  EXPECT_EQ(view_.GraphsWithPodlessJobs(10 * kSecond), std::vector<std::string>{"sales"});
+  note("exceeded quota");
   auto runs = Take<JobChanged>();
   ASSERT_EQ(runs.size(), 1u);
   EXPECT_EQ(runs[0].job->create_failure, "exceeded quota");
   EXPECT_EQ(runs[0].job->create_failure_since, 20 * kSecond);
-  Put("Event", event("still exceeded"));
+  note("exceeded quota");
+  EXPECT_TRUE(Take<JobChanged>().empty());
+  note("still exceeded");
   EXPECT_EQ(Take<JobChanged>()[0].job->create_failure, "still exceeded");
   Put("Pod", Pod("p1", 30));
   EXPECT_EQ(Take<JobChanged>()[0].job->create_failure, "");
+  EXPECT_TRUE(view_.GraphsWithPodlessJobs(100 * kSecond).empty());
 }
 
 TEST_F(ClusterViewTest, AnOlderEventDoesNotUndoWhatWeWrote) {

@@ -9,6 +9,7 @@ KubeCluster::KubeCluster(ApiClient& client, const Clock& clock, KubeClusterOptio
       options_(std::move(options)),
       view_({options_.own_namespace}, clock),
       runner_(client, view_, clock, {options_.jobs, options_.call_timeout}),
+      create_failures_(client, view_, clock, options_.create_failures),
       pool_(options_.effect_parallelism, options_.effects_waiting_max),
       writer_({client, view_, pool_, clock}, options_.status) {
   std::vector<std::string> scopes = options_.namespaces;
@@ -16,7 +17,6 @@ KubeCluster::KubeCluster(ApiClient& client, const Clock& clock, KubeClusterOptio
   for (const std::string& ns : scopes) {
     for (const ResourceType& type : {kWants, kTaints, kDataJobs, kJobs, kPods})
       AddInformer(type, ns, true);
-    if (options_.watch_events) AddInformer(kEvents, ns, false);
   }
   if (options_.watch_nodes) AddInformer(kNodes, "", false);
 }
@@ -28,8 +28,6 @@ void KubeCluster::AddInformer(const ResourceType& type, const std::string& ns, b
   informer.type = type;
   informer.ns = ns;
   if (type.kind == kJobs.kind || type.kind == kPods.kind) informer.label_selector = kRunLabel;
-  if (type.kind == kEvents.kind)
-    informer.field_selector = "reason=FailedCreate,involvedObject.kind=Job";
   sinks_.push_back(view_.NewSink(type, ns, required));
   informers_.push_back(
       {type, ns, required, std::make_unique<Informer>(client_, *sinks_.back(), informer)});
@@ -37,10 +35,12 @@ void KubeCluster::AddInformer(const ResourceType& type, const std::string& ns, b
 
 void KubeCluster::Start() {
   for (Watched& watched : informers_) watched.informer->Start();
+  create_failures_.Start();
 }
 
 void KubeCluster::Stop() {
   if (stopped_.exchange(true)) return;
+  create_failures_.Stop();
   writer_.Stop();
   pool_.Stop();
   for (Watched& watched : informers_) watched.informer->Stop();

@@ -9,6 +9,7 @@
 
 #include "controller/kube/api_client.h"
 #include "controller/kube/cluster_view.h"
+#include "controller/kube/create_failures.h"
 #include "controller/kube/effects.h"
 #include "controller/kube/informer.h"
 #include "controller/kube/job_manifest.h"
@@ -22,7 +23,7 @@ struct KubeClusterOptions {
   std::vector<std::string> namespaces;  // empty: all
   std::string own_namespace;            // never a graph
   bool watch_nodes = true;
-  bool watch_events = true;  // FailedCreate events of Jobs
+  CreateFailureOptions create_failures;
   int effect_parallelism = 32;
   size_t effects_waiting_max = 8'192;
   std::chrono::milliseconds call_timeout{30'000};
@@ -76,6 +77,7 @@ class KubeCluster final : public Cluster {
     std::unique_ptr<Informer> informer;
   };
   std::vector<Watched> informers_;
+  CreateFailureReader create_failures_;
   KeyedPool pool_;
   StatusWriter writer_;
   std::atomic<bool> stopped_{false};

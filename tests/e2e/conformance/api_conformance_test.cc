@@ -248,15 +248,15 @@ TEST_F(ApiConformance, AServiceAccountsTokenIsReviewedForItsAudience) {
       Soon());
   ASSERT_TRUE(token.ok()) << token.error().Describe();
   KubeReviewClient reviews(*client_);
-  auto good = reviews.ReviewToken(Field(*token, "status", "token"), "databuild");
+  auto good = reviews.ReviewToken(Field(*token, "status", "token"), {"databuild"});
   ASSERT_TRUE(good.ok()) << good.error().message;
   EXPECT_TRUE(good->authenticated);
   EXPECT_EQ(good->user, "system:serviceaccount:" + ns_ + ":reader");
   EXPECT_EQ(good->audiences, std::vector<std::string>{"databuild"});
-  auto elsewhere = reviews.ReviewToken(Field(*token, "status", "token"), "other");
+  auto elsewhere = reviews.ReviewToken(Field(*token, "status", "token"), {"other"});
   ASSERT_TRUE(elsewhere.ok());
   EXPECT_FALSE(elsewhere->authenticated);
-  auto bogus = reviews.ReviewToken("bogus", "databuild");
+  auto bogus = reviews.ReviewToken("bogus", {"databuild"});
   ASSERT_TRUE(bogus.ok());
   EXPECT_FALSE(bogus->authenticated);
 
@@ -322,8 +322,8 @@ TEST_F(ApiConformance, ALeaseChangesHandsOnlyAfterItRanOutOrWasReleased) {
   SystemClock clock;
   LeaseOptions options;
   options.ns = ns_;
-  options.duration = 3s;
-  options.renew_deadline = 2s;
+  options.duration = 6s;
+  options.renew_deadline = 4s;
   options.retry_period = 200ms;
   auto elector = [&](const std::string& identity, ApiClient& client, std::atomic<int>& acquired,
                      std::atomic<int>& lost) {
@@ -342,14 +342,14 @@ TEST_F(ApiConformance, ALeaseChangesHandsOnlyAfterItRanOutOrWasReleased) {
   b->Start();
   ASSERT_TRUE(Eventually([&] { return b->holder() == "a"; }));
   // Renewed for longer than its duration, it does not change hands.
-  auto until = std::chrono::steady_clock::now() + 4s;
+  auto until = std::chrono::steady_clock::now() + 7s;
   ASSERT_TRUE(Eventually([&] { return std::chrono::steady_clock::now() > until; }));
   EXPECT_EQ(b_acquired, 0);
   EXPECT_TRUE(a->Leading());
   a->Stop();  // releases
   auto released = std::chrono::steady_clock::now();
   ASSERT_TRUE(Eventually([&] { return b_acquired == 1; }));
-  EXPECT_LT(std::chrono::steady_clock::now() - released, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - released, 5s);
   // Somebody takes it by force: the holder notices and gives up.
   ApiReply taken = client_->Patch({kLeases, ns_, options.name, ""}, PatchType::kMerge,
                                   R"({"spec":{"holderIdentity":"c"}})", Soon());

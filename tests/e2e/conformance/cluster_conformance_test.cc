@@ -20,6 +20,7 @@ class ClusterConformance : public NamespaceFixture {
     options.namespaces = {ns_};
     options.jobs.wrapper_image = "databuild.test/busybox:1";
     options.status.counter_interval = 300ms;
+    options.create_failures = {.patience = 0, .interval = 200ms};
     cluster_ = std::make_unique<KubeCluster>(*client_, clock_, options);
     cluster_->Start();
   }
@@ -130,6 +131,24 @@ TEST_F(ClusterConformance, AQuotaRefusesTheJobWithTheServersWords) {
   ASSERT_TRUE(refused.has_value());
   EXPECT_NE(refused->message.find("exceeded quota"), std::string::npos) << refused->message;
   EXPECT_FALSE(refused->too_large);
+}
+
+TEST_F(ClusterConformance, AJobWhosePodIsRefusedSaysWhy) {
+  auto definition = CreateDataJob("revenue");
+  Create(
+      {"", "v1", "resourcequotas", "ResourceQuota"}, ns_,
+      R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"pods":"0"}}})");
+  ASSERT_TRUE(Eventually([&] {
+    ApiReply quota =
+        client_->Get({{"", "v1", "resourcequotas", "ResourceQuota"}, ns_, "q", ""}, Soon());
+    return quota.ok() && quota->find("\"used\"") != std::string::npos;
+  }));
+  Submit(RunOf(definition, RandomUuid()));
+  auto failed = Await<JobChanged>(
+      [](const auto& delta) { return delta.job && !delta.job->create_failure.empty(); });
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_NE(failed->job->create_failure.find("exceeded quota"), std::string::npos);
+  EXPECT_GT(failed->job->create_failure_since, 0);
 }
 
 TEST_F(ClusterConformance, ATemplateIsProvedByADryRunOfJobAndPod) {
