@@ -161,7 +161,7 @@ class BeastServer final : public HttpServer {
   Status Listen() {
     const HttpServerOptions& options = connections_->options();
     if (!options.tls_cert_file.empty() || !options.tls_key_file.empty()) {
-      ASSIGN_OR_RETURN(tls_, TlsFiles::Load(options.tls_cert_file, options.tls_key_file));
+      ASSIGN_OR_RETURN(tls_, TlsFiles::Load(options));
     }
     const std::string where = options.address + " port " + std::to_string(options.port);
     error_code error;

@@ -25,6 +25,7 @@ struct HttpServerOptions {
   // PEM files, read again when they change; both empty: plain HTTP. TLS 1.2 or newer.
   std::string tls_cert_file;
   std::string tls_key_file;
+  std::chrono::milliseconds tls_recheck{1'000};  // how often a new connection looks for a change
 
   size_t max_header_bytes = 16 * 1024;  // request line and headers together
   size_t max_body_bytes = 1024 * 1024;

@@ -8,12 +8,13 @@ namespace databuild {
 
 namespace ssl = boost::asio::ssl;
 
-TlsFiles::TlsFiles(std::string cert_file, std::string key_file)
-    : cert_file_(std::move(cert_file)), key_file_(std::move(key_file)) {}
+TlsFiles::TlsFiles(const HttpServerOptions& options)
+    : cert_file_(options.tls_cert_file),
+      key_file_(options.tls_key_file),
+      recheck_(options.tls_recheck) {}
 
-Result<std::shared_ptr<TlsFiles>> TlsFiles::Load(const std::string& cert_file,
-                                                 const std::string& key_file) {
-  std::shared_ptr<TlsFiles> files(new TlsFiles(cert_file, key_file));
+Result<std::shared_ptr<TlsFiles>> TlsFiles::Load(const HttpServerOptions& options) {
+  std::shared_ptr<TlsFiles> files(new TlsFiles(options));
   files->identity_ = files->Identity();
   ASSIGN_OR_RETURN(files->context_, files->Read());
   files->looked_ = std::chrono::steady_clock::now();
@@ -23,7 +24,7 @@ Result<std::shared_ptr<TlsFiles>> TlsFiles::Load(const std::string& cert_file,
 std::shared_ptr<ssl::context> TlsFiles::Current() {
   std::lock_guard lock(mutex_);
   const auto now = std::chrono::steady_clock::now();
-  if (now - looked_ < std::chrono::seconds(1)) return context_;
+  if (now - looked_ < recheck_) return context_;
   looked_ = now;
   const std::string identity = Identity();
   if (identity == identity_) return context_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "bel/base/result.h"
+#include "controller/api/http_server.h"
 
 namespace databuild {
 
@@ -16,21 +17,21 @@ class TlsFiles {
  public:
   // kInvalidArgument: a file that cannot be read, is no PEM, or a key that does not belong to the
   // certificate.
-  static Result<std::shared_ptr<TlsFiles>> Load(const std::string& cert_file,
-                                                const std::string& key_file);
+  static Result<std::shared_ptr<TlsFiles>> Load(const HttpServerOptions& options);
 
-  // For a new connection. Looks at the files at most once a second; a change that cannot be used is
-  // logged, and the certificate before stays.
+  // For a new connection. Looks at the files at most every options.tls_recheck; a change that
+  // cannot be used is logged, and the certificate before stays.
   std::shared_ptr<boost::asio::ssl::context> Current();
 
  private:
-  TlsFiles(std::string cert_file, std::string key_file);
+  explicit TlsFiles(const HttpServerOptions& options);
   Result<std::shared_ptr<boost::asio::ssl::context>> Read() const;
   // Changes whenever one of the files does, symlinks followed.
   std::string Identity() const;
 
   const std::string cert_file_;
   const std::string key_file_;
+  const std::chrono::milliseconds recheck_;
   std::mutex mutex_;  // guards what follows
   std::shared_ptr<boost::asio::ssl::context> context_;
   std::string identity_;
