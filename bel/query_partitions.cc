@@ -124,6 +124,8 @@ Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
     const QueryView& view, const v1::PartitionSummaryRequest& request) {
   const BuildState& state = view.state;
   if (request.ref().str().empty()) return FieldError("ref", "name the partition");
+  if (request.include_size() > 0)
+    return FieldError("include", "nothing more is known here; links.events lists its events");
   const Index index = state.FindPartition(request.ref().str());
   if (index == kNone) {
     return Error{Errc::kNotFound, "partition " + request.ref().str() + " in graph " + view.graph +

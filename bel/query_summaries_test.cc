@@ -268,6 +268,8 @@ TEST(GetPartitionsSummary, ShowsInstancesLineageTaintsAndWhoWaits) {
   EXPECT_EQ(GetPartitionsSummary(world.View(), request).error().code, Errc::kNotFound);
   EXPECT_EQ(FieldOf(GetPartitionsSummary(world.View(), v1::PartitionSummaryRequest()).error()),
             "ref");
+  request.add_include("events");
+  EXPECT_EQ(FieldOf(GetPartitionsSummary(world.View(), request).error()), "include");
 }
 
 TEST(FillNames, SaysWhatTheEnumSays) {

@@ -160,6 +160,8 @@ Result<v1::WantSummaryResponse> GetWantSummary(const QueryView& view,
                                                const v1::WantSummaryRequest& request) {
   const BuildState& state = view.state;
   if (request.want_id().empty()) return FieldError("want_id", "name the want");
+  if (request.include_size() > 0)
+    return FieldError("include", "nothing more is known here; links.events lists its events");
   const Index index = state.FindWant(request.want_id());
   if (index == kNone) {
     return Error{Errc::kNotFound,
