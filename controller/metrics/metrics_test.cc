@@ -4,7 +4,6 @@
 
 #include <fstream>
 #include <iterator>
-#include <regex>
 #include <set>
 #include <thread>
 
@@ -19,12 +18,17 @@ bool HasLine(const std::string& text, const std::string& line) {
 
 TEST(MetricTable, EveryMetricStandsAtItsPlaceWithANameOfTheRightShape) {
   std::set<std::string> names;
-  const std::regex shape("(databuild|process|rest_client)_[a-z_]+[a-z]");
+  const auto well_shaped = [](const std::string& name) {
+    const bool known = name.starts_with("databuild_") || name.starts_with("process_") ||
+                       name.starts_with("rest_client_");
+    return known && name.back() != '_' &&
+           name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos;
+  };
   for (size_t i = 0; i < AllMetrics().size(); ++i) {
     const MetricSpec& spec = AllMetrics()[i];
     EXPECT_EQ(static_cast<size_t>(spec.id), i) << spec.name;
     const std::string name = spec.name;
-    EXPECT_TRUE(std::regex_match(name, shape)) << name;
+    EXPECT_TRUE(well_shaped(name)) << name;
     EXPECT_TRUE(names.insert(name).second) << name << " twice";
     EXPECT_EQ(name.ends_with("_total"), spec.kind == MetricKind::kCounter) << name;
     EXPECT_EQ(spec.bounds.empty(), spec.kind != MetricKind::kHistogram) << name;
