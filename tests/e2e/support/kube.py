@@ -165,7 +165,7 @@ class Kube:
         return answer.decode(errors="replace") if status == 200 else ""
 
     def wait_for(self, where, what, accept, seconds=60):
-        """Watches the object at `where` (kind, namespace, name) until accept(object or None) answers true; answers it."""
+        """Watches the object at `where` (kind, namespace, name) until accept(object or None); answers it."""
         kind, namespace, name = where
         deadline = Deadline(seconds)
         path, query = path_of(kind, namespace), {"fieldSelector": f"metadata.name={name}"}
