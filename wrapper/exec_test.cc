@@ -329,11 +329,16 @@ TEST(Exec, ALargeOutputIsProvedEvenIfNoThreadCanBeStartedToHelp) {
 }
 
 TEST(Exec, ClearTextComesBackByteForByte) {
-  std::ifstream self(__FILE__);
-  ASSERT_TRUE(self.good()) << "the test reads its own source " << __FILE__;
   Lines expected;
-  for (std::string line; std::getline(self, line);) expected.push_back(line);
-  const Finished run = RunLocal({}, {"cat", __FILE__});
+  for (int i = 0; i < 2000; ++i) {
+    const std::string number = std::to_string(i);
+    expected.insert(expected.end(),
+                    {number, "", "\t{ \"not\": json " + number, "naïve → 航班 " + number});
+  }
+  std::string text;
+  for (const std::string& line : expected) text += line + "\n";
+  TestDir dir;
+  const Finished run = RunLocal({}, {"cat", dir.Write("text", text)});
   EXPECT_EQ(JoinLines(run.entries, "stdout"), expected);
 }
 
