@@ -16,6 +16,7 @@ class ClusterConformance : public NamespaceFixture {
  protected:
   void SetUp() override {
     NamespaceFixture::SetUp();
+    if (HasFatalFailure()) return;
     KubeClusterOptions options;
     options.namespaces = {ns_};
     options.jobs.wrapper_image = "databuild.test/busybox:1";

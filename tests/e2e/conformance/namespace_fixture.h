@@ -27,6 +27,9 @@ class NamespaceFixture : public ::testing::Test {
     ASSERT_TRUE(access.ok()) << access.error().message;
     access_ = *access;
     client_ = NewClient();
+    ASSERT_TRUE(client_);
+    ApiReply served = client_->List({kWants, "default", "", ""}, {}, Soon());
+    ASSERT_TRUE(served.ok()) << served.error().Describe() << "\napply crds/ to the cluster first";
     ns_ = "conformance-" + RandomUuid().substr(0, 8);
     Create(kNamespaces, "",
            R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")" + ns_ + "\"}}");

@@ -4,6 +4,7 @@ import datetime
 import json
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+LONGEST_LINE = 1 << 20  # bytes; at level Metadata a line has a few thousand
 
 
 def now():
@@ -19,9 +20,11 @@ class AuditLog:
         self.path = path
 
     def position(self):
-        """Where the log ends now: entries() reads from here on."""
+        """Where the log's last whole line ends now: entries() reads from here on."""
         with open(self.path, "rb") as file:
-            return file.seek(0, 2)
+            begin = max(0, file.seek(0, 2) - LONGEST_LINE)
+            file.seek(begin)
+            return begin + file.read().rfind(b"\n") + 1
 
     def entries(self, position, user):
         """The finished requests of `user` since the position, oldest first."""
