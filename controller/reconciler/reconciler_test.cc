@@ -1,0 +1,316 @@
+// One turn of a graph over the real log, with storage that fails on purpose; and the threads that
+// turn many.
+#include "controller/reconciler/reconciler.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "bel/base/check.h"
+#include "bel/memory_storage.h"
+#include "controller/reconciler/graph_workers.h"
+#include "tests/support/fake_cluster.h"
+
+namespace databuild {
+namespace {
+
+constexpr char kClusterUid[] = "22222222-2222-4222-8222-222222222222";
+
+// Refuses appends while `away`; the append number `lose_reply_of` (from 1) is recorded and answered
+// with an error.
+class FaultyStorage final : public Storage {
+ public:
+  Status Initialize() override { return memory_.Initialize(); }
+  Result<Acquired> Acquire(const AcquireRequest& request) override {
+    if (away) return Lost();
+    return memory_.Acquire(request);
+  }
+  std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
+    const std::vector<Result<int64_t>> lost(batches.size(), Lost());
+    const int number = ++appends;
+    if (away) return lost;
+    std::vector<Result<int64_t>> results = memory_.AppendAll(batches);
+    return number == lose_reply_of ? lost : results;
+  }
+  Result<StoredPage> List(const std::string& graph, const ListRange& range) override {
+    return memory_.List(graph, range);
+  }
+  Result<GraphHead> Head(const std::string& graph) override { return memory_.Head(graph); }
+  Result<std::vector<GraphHead>> Graphs() override { return memory_.Graphs(); }
+  const char* name() const override { return "faulty"; }
+
+  std::atomic<bool> away = false;
+  std::atomic<int> lose_reply_of = 0;
+  std::atomic<int> appends = 0;
+
+ private:
+  static Error Lost() { return {Errc::kUnavailable, "the storage is away"}; }
+  MemoryStorage memory_;
+};
+
+LogOptions LogOf(Storage& storage, const Clock& clock) {
+  LogOptions options;
+  options.storage = &storage;
+  options.graph = "test";
+  options.holder = "operator";
+  options.cluster_uid = kClusterUid;
+  options.clock = &clock;
+  return options;
+}
+
+// A graph whose turns the test takes itself.
+struct Graph {
+  explicit Graph(uint32_t max_runs = 0) : slots(max_runs) { Restart(); }
+  // A new process over the same log.
+  void Restart() {
+    reconciler.reset();
+    log.reset();
+    auto opened = EventLog::Open(LogOf(storage, clock));
+    CHECK(opened.ok());
+    log = std::move(*opened);
+    PlannerOptions planner;
+    planner.graph = "test";
+    planner.keep_finished_jobs = 0;
+    reconciler = std::make_unique<GraphReconciler>(
+        planner, GraphReconciler::Parts{log.get(), &cluster, &clock, &slots, {}});
+    (void)cluster.TakeDeltas("test");
+    cluster.Relist();
+  }
+  // Takes turns as a worker would, Jobs going on in between, until nothing moves.
+  void Run() {
+    for (int i = 0; i < 300; ++i) {
+      const TickReport report = reconciler->Tick();
+      most_live = std::max(most_live, cluster.live.size());
+      const bool moved = cluster.StepJobs();
+      if (report.deltas + report.events + report.effects == 0 && !report.append_error && !moved)
+        return;
+      clock.now += kSecond;
+    }
+    FAIL() << "the graph does not come to rest";
+  }
+  std::string Ready(const std::string& want) const {
+    return cluster.WantCondition(want, "Ready").status;
+  }
+
+  FakeClock clock;
+  FakeCluster cluster{clock};
+  FaultyStorage storage;
+  RunSlots slots;
+  std::unique_ptr<EventLog> log;
+  std::unique_ptr<GraphReconciler> reconciler;
+  size_t most_live = 0;  // Jobs at once
+};
+
+TEST(GraphReconcilerTest, AWantBecomesReadyAndThenNothingMoves) {
+  Graph graph;
+  graph.cluster.PutDataJob("raw", {"raw/{n}"});
+  graph.cluster.PutWant("w", {"raw/1", "raw/2"});
+  graph.Run();
+  EXPECT_EQ(graph.Ready("w"), "True");
+  EXPECT_EQ(graph.cluster.created.size(), 2u);
+  const int appends = graph.storage.appends;
+  const TickReport idle = graph.reconciler->Tick();
+  EXPECT_EQ(idle.events + idle.effects, 0u);
+  EXPECT_EQ(graph.storage.appends, appends);
+}
+
+TEST(GraphReconcilerTest, NothingIsDecidedBeforeTheFirstCompleteList) {
+  Graph graph;
+  graph.cluster.synced = false;
+  graph.cluster.PutDataJob("raw", {"raw/{n}"});
+  graph.cluster.PutWant("w", {"raw/1"});
+  const TickReport report = graph.reconciler->Tick();
+  EXPECT_GT(report.deltas, 0u);
+  EXPECT_EQ(report.events + report.effects, 0u);
+  EXPECT_EQ(graph.log->head(), 0);
+  graph.cluster.synced = true;
+  graph.Run();
+  EXPECT_EQ(graph.Ready("w"), "True");
+}
+
+TEST(GraphReconcilerTest, WhileTheLogIsAwayNothingIsDoneAndNothingIsForgotten) {
+  Graph graph;
+  graph.cluster.PutDataJob("raw", {"raw/{n}"});
+  graph.cluster.PutWant("w", {"raw/1"});
+  graph.storage.away = true;
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(graph.reconciler->Tick().effects, 0u) << "an effect before its event is in the log";
+    graph.clock.now += kSecond;
+  }
+  EXPECT_GT(graph.storage.appends, 0);
+  EXPECT_TRUE(graph.cluster.created.empty());
+  graph.storage.away = false;
+  graph.clock.now += kMinute;
+  graph.Run();
+  EXPECT_EQ(graph.Ready("w"), "True");
+  EXPECT_EQ(graph.cluster.created.size(), 1u);
+}
+
+TEST(GraphReconcilerTest, AfterARefusedAppendItWaitsBeforeItTriesAgain) {
+  Graph graph;
+  graph.cluster.PutWant("w", {"raw/1"});
+  graph.storage.away = true;
+  ASSERT_TRUE(graph.reconciler->Tick().append_error.has_value());
+  const int appends = graph.storage.appends;
+  EXPECT_EQ(graph.reconciler->NextWake(), graph.clock.now + kAppendRetry);
+  (void)graph.reconciler->Tick();
+  EXPECT_EQ(graph.storage.appends, appends);
+}
+
+// Whichever append it is: what it held is in the log once, and every partition is built once.
+TEST(GraphReconcilerTest, ALostReplyDoublesNothing) {
+  int lost = 1;
+  for (; lost < 100; ++lost) {
+    SCOPED_TRACE(lost);
+    Graph graph;
+    graph.storage.lose_reply_of = lost;
+    graph.cluster.PutDataJob("raw", {"raw/{n}"});
+    graph.cluster.PutDataJob("sum", {"sum/{n}"}, {"raw/{n}"});
+    graph.cluster.PutWant("w", {"sum/1"});
+    graph.Run();
+    if (graph.storage.appends < lost) break;
+    EXPECT_EQ(graph.Ready("w"), "True");
+    EXPECT_EQ(graph.cluster.created.size(), 2u);
+  }
+  EXPECT_GT(lost, 5) << "the graph needs more appends than that";
+}
+
+TEST(GraphReconcilerTest, ARestartAfterEveryTurnChangesNothing) {
+  Graph graph;
+  graph.cluster.PutDataJob("raw", {"raw/{n}"});
+  graph.cluster.PutDataJob("sum", {"sum/{n}"}, {"raw/{n}"});
+  graph.cluster.PutWant("w", {"sum/1"});
+  for (int i = 0; i < 30; ++i) {
+    (void)graph.reconciler->Tick();
+    graph.cluster.StepJobs();
+    graph.clock.now += kSecond;
+    graph.Restart();
+  }
+  graph.Run();
+  EXPECT_EQ(graph.Ready("w"), "True");
+  EXPECT_EQ(graph.cluster.created.size(), 2u);
+}
+
+TEST(GraphReconcilerTest, TheOperatorsLimitOfRunsHolds) {
+  Graph graph(2);
+  graph.cluster.PutDataJob("raw", {"raw/{n}"});
+  graph.cluster.PutWant("w", {"raw/1", "raw/2", "raw/3", "raw/4", "raw/5"});
+  graph.Run();
+  EXPECT_EQ(graph.Ready("w"), "True");
+  EXPECT_EQ(graph.cluster.created.size(), 5u);
+  EXPECT_EQ(graph.most_live, 2u);
+}
+
+TEST(RunSlotsTest, GrantsNeverExceedTheLimitWhoeverAsks) {
+  RunSlots slots(5);
+  EXPECT_EQ(slots.Ask("a", 1), 4u);
+  EXPECT_EQ(slots.Ask("b", 0), 0u) << "all that is free is granted to a until it settles";
+  slots.Settle("a", 3);
+  EXPECT_EQ(slots.Ask("b", 1), 1u);
+  slots.Settle("b", 2);
+  EXPECT_EQ(slots.Ask("a", 3), 0u);
+  EXPECT_EQ(slots.Ask("a", 0), 3u) << "its runs have ended";
+}
+
+TEST(RunSlotsTest, ZeroIsNoLimit) {
+  RunSlots slots(0);
+  EXPECT_EQ(slots.Ask("a", 1'000'000), UINT32_MAX);
+  EXPECT_EQ(slots.Ask("b", 0), UINT32_MAX);
+}
+
+// A cluster in which nothing exists and every graph is complete; counts who looked.
+class EmptyCluster final : public Cluster {
+ public:
+  bool Synced(const std::string&) const override { return true; }
+  std::vector<Delta> TakeDeltas(const std::string&) override {
+    if (hold) hold();
+    ++looks;
+    return {};
+  }
+  void Submit(const std::string&, std::vector<Effect>) override {}
+  void OnChange(std::function<void(const std::string&)>) override {}
+
+  std::function<void()> hold;  // called inside a tick
+  std::atomic<int> looks = 0;
+};
+
+class GraphWorkersTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<GraphWorkers> Start() {
+    GraphWorkersOptions options;
+    options.log = LogOf(storage_, clock_);
+    options.cluster = &cluster_;
+    return std::make_unique<GraphWorkers>(options);
+  }
+  static bool Eventually(const std::function<bool()>& holds) {
+    for (int i = 0; i < 2'000 && !holds(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return holds();
+  }
+
+  SystemClock clock_;
+  FaultyStorage storage_;
+  EmptyCluster cluster_;
+};
+
+TEST_F(GraphWorkersTest, TheFirstWakeOpensAGraphAndEveryOtherTicksIt) {
+  const auto workers = Start();
+  EXPECT_TRUE(workers->Ready().ok()) << "no graph, nothing that could be wrong";
+  EXPECT_EQ(workers->Find("a"), nullptr);
+  workers->Wake("a");
+  workers->Wake("b");
+  ASSERT_TRUE(Eventually([&] { return workers->Graphs() == std::vector<std::string>{"a", "b"}; }));
+  EXPECT_TRUE(workers->Ready().ok());
+  EXPECT_EQ(workers->Find("a")->log->graph(), "a");
+  ASSERT_TRUE(Eventually([&] { return cluster_.looks >= 2; }));
+  const int looks = cluster_.looks;
+  workers->Wake("a");
+  EXPECT_TRUE(Eventually([&] { return cluster_.looks > looks; }));
+  workers->Stop();
+  EXPECT_TRUE(workers->Graphs().empty());
+  workers->Wake("a");
+  EXPECT_TRUE(workers->Graphs().empty()) << "stopped is stopped";
+}
+
+TEST_F(GraphWorkersTest, AGraphWhoseLogDoesNotOpenIsNotReadyAndIsTriedAgain) {
+  storage_.away = true;
+  const auto workers = Start();
+  workers->Wake("a");
+  ASSERT_TRUE(Eventually([&] {
+    const Status ready = workers->Ready();
+    return !ready.ok() && ready.error().message.find("the storage is away") != std::string::npos;
+  }));
+  EXPECT_NE(workers->Ready().error().message.find("graph a"), std::string::npos);
+  storage_.away = false;
+  EXPECT_TRUE(Eventually([&] { return workers->Ready().ok(); }));
+}
+
+TEST_F(GraphWorkersTest, AWorkerStuckInATickIsNoticed) {
+  std::atomic<bool> stuck = true;
+  cluster_.hold = [&] {
+    while (stuck) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  };
+  const auto workers = Start();
+  workers->Wake("a");
+  EXPECT_TRUE(Eventually([&] { return !workers->Progress(20 * kMillisecond).ok(); }));
+  EXPECT_TRUE(workers->Progress(kHour).ok());
+  stuck = false;
+  EXPECT_TRUE(Eventually([&] { return workers->Progress(20 * kMillisecond).ok(); }));
+}
+
+TEST_F(GraphWorkersTest, AHandleOutlivesItsWorkers) {
+  auto workers = Start();
+  workers->Wake("a");
+  ASSERT_TRUE(Eventually([&] { return workers->Find("a") != nullptr; }));
+  const std::shared_ptr<const GraphHandle> handle = workers->Find("a");
+  workers.reset();
+  bool read = false;
+  handle->reconciler->Read(
+      [&](const BuildState& state, const GraphReconciler::Explainer&) { read = state.idx() == 0; });
+  EXPECT_TRUE(read);
+}
+
+}  // namespace
+}  // namespace databuild
