@@ -86,6 +86,7 @@ class BuildState final : public StatusView {
   uint64_t delegations() const { return delegations_; }
 
  private:
+  friend class StateAccess;
   struct TextHash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
