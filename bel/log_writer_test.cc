@@ -32,6 +32,7 @@ class FaultyStorage final : public Storage {
     if (fault == kReplyLost) return std::vector<Result<int64_t>>(batches.size(), Down());
     return results;
   }
+  Result<int64_t> Import(const AppendBatch& batch) override { return memory.Import(batch); }
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override {
     if (down) return Down();
     return memory.List(graph, range);

@@ -58,6 +58,12 @@ std::vector<Result<int64_t>> MemoryStorage::AppendAll(std::span<const AppendBatc
   return results;
 }
 
+Result<int64_t> MemoryStorage::Import(const AppendBatch& batch) {
+  RETURN_IF_ERROR(CheckImport(batch));
+  std::lock_guard lock(mutex_);
+  return AppendOne(batch);
+}
+
 Result<StoredPage> MemoryStorage::List(const std::string& graph, const ListRange& range) {
   StoredPage page;
   {

@@ -20,6 +20,7 @@ class MemoryStorage final : public Storage {
   Status Initialize() override { return {}; }
   Result<Acquired> Acquire(const AcquireRequest& request) override;
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  Result<int64_t> Import(const AppendBatch& batch) override;
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
   Result<std::vector<GraphHead>> Graphs() override;

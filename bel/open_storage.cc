@@ -28,7 +28,8 @@ Result<std::unique_ptr<Storage>> OpenSqlite(const std::string& uri, const Storag
     return BadUri(uri,
                   "sqlite takes no parameters and no percent-encoding; the path is used as it is");
   }
-  return std::unique_ptr<Storage>(std::make_unique<SqliteStorage>(path, options.timeouts));
+  return std::unique_ptr<Storage>(
+      std::make_unique<SqliteStorage>(path, options.timeouts, options.read_only));
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ Result<std::unique_ptr<Storage>> OpenStorage(const std::string& uri,
   if (uri == "stdout") return std::unique_ptr<Storage>(std::make_unique<StdoutStorage>(stdout));
   if (uri.starts_with(kSqlite)) return OpenSqlite(uri, options);
   if (uri.starts_with("postgres://") || uri.starts_with("postgresql://")) {
-    PostgresOptions postgres{uri, options.timeouts, options.allow_unsafe_commit};
+    PostgresOptions postgres{uri, options.timeouts, options.allow_unsafe_commit, options.read_only};
     if (Status good = CheckPostgresUri(uri); !good.ok()) return BadUri(uri, good.error().message);
     return std::unique_ptr<Storage>(std::make_unique<PostgresStorage>(std::move(postgres)));
   }

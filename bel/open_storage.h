@@ -21,6 +21,9 @@ struct StorageOptions {
   // Accept a Postgres that acknowledges commits before they are durable. Loses acknowledged events
   // in a crash.
   bool allow_unsafe_commit = false;
+  // For tools and standbys, beside the process that writes: changes nothing, takes no lock. The
+  // schema must be this release's. Nothing to see in memory and stdout.
+  bool read_only = false;
 };
 
 Result<std::unique_ptr<Storage>> OpenStorage(const std::string& uri,

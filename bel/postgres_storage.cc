@@ -118,6 +118,29 @@ Result<std::vector<PostgresRows>> ExecuteAll(PostgresConnection& connection,
   return all;
 }
 
+// Of the database; 0: Initialize never ran.
+Result<size_t> SchemaVersion(PostgresConnection& connection) {
+  ASSIGN_OR_RETURN(const PostgresRows exists, connection.Execute({sql::kPostgresHasSchema, {}}));
+  if (exists.Int(0, 0) == 0) return size_t{0};
+  ASSIGN_OR_RETURN(const PostgresRows newest,
+                   connection.Execute({sql::kPostgresSchemaVersion, {}}));
+  const auto version = static_cast<size_t>(newest.Int(0, 0));
+  if (version <= sql::kPostgresMigrations.size()) return version;
+  return Error{Errc::kUnsupported, "the database has schema " + std::to_string(version) +
+                                       ", this release knows up to " +
+                                       std::to_string(sql::kPostgresMigrations.size()) +
+                                       "; use a newer release"};
+}
+
+Status RequireCurrent(PostgresConnection& connection) {
+  ASSIGN_OR_RETURN(const size_t version, SchemaVersion(connection));
+  if (version == sql::kPostgresMigrations.size()) return {};
+  return Error{Errc::kUnsupported, "the database has schema " + std::to_string(version) +
+                                       ", this release reads schema " +
+                                       std::to_string(sql::kPostgresMigrations.size()) +
+                                       "; start the operator on it first, it migrates"};
+}
+
 }  // namespace
 
 class PostgresStorage::Reader {
@@ -186,21 +209,7 @@ Result<PostgresConnection*> PostgresStorage::Writer() {
 }
 
 Status PostgresStorage::Migrate(PostgresConnection& connection) const {
-  size_t version = 0;
-  {
-    ASSIGN_OR_RETURN(const PostgresRows exists, connection.Execute({sql::kPostgresHasSchema, {}}));
-    if (exists.Int(0, 0) != 0) {
-      ASSIGN_OR_RETURN(const PostgresRows newest,
-                       connection.Execute({sql::kPostgresSchemaVersion, {}}));
-      version = static_cast<size_t>(newest.Int(0, 0));
-    }
-  }
-  if (version > sql::kPostgresMigrations.size()) {
-    return Error{Errc::kUnsupported, "the database has schema " + std::to_string(version) +
-                                         ", this release knows up to " +
-                                         std::to_string(sql::kPostgresMigrations.size()) +
-                                         "; use a newer release"};
-  }
+  ASSIGN_OR_RETURN(size_t version, SchemaVersion(connection));
   for (; version < sql::kPostgresMigrations.size(); ++version) {
     LogInfo("migrating the build event log", {{"to", version + 1}});
     RETURN_IF_ERROR(connection.Run(sql::kPostgresMigrations[version]));
@@ -211,13 +220,20 @@ Status PostgresStorage::Migrate(PostgresConnection& connection) const {
 Status PostgresStorage::Initialize() {
   // A connection of its own: when a migration fails half way, closing it rolls back.
   ASSIGN_OR_RETURN(const auto connection, Connect());
+  if (options_.read_only) return RequireCurrent(*connection);
   RETURN_IF_ERROR(connection->Run("BEGIN"));
   RETURN_IF_ERROR(connection->Run(sql::kPostgresMigrationLock));
   RETURN_IF_ERROR(Migrate(*connection));
   return connection->Run("COMMIT");
 }
 
+Status PostgresStorage::RequireWritable() const {
+  if (!options_.read_only) return {};
+  return Error{Errc::kPermissionDenied, "the log in Postgres was opened for reading only"};
+}
+
 Result<Acquired> PostgresStorage::Acquire(const AcquireRequest& request) {
+  RETURN_IF_ERROR(RequireWritable());
   PostgresStatement statement{
       request.only_if_holder ? sql::kPostgresReacquire : sql::kPostgresAcquire, {}};
   statement.params.Text(request.graph).Text(request.cluster_uid).Text(request.holder);
@@ -232,11 +248,9 @@ Result<Acquired> PostgresStorage::Acquire(const AcquireRequest& request) {
 
 Result<std::vector<Result<int64_t>>> PostgresStorage::TryAppendAll(
     std::span<const AppendBatch> batches) {
+  RETURN_IF_ERROR(RequireWritable());
   std::vector<PostgresStatement> statements;
-  for (const AppendBatch& batch : batches) {
-    RETURN_IF_ERROR(CheckBatch(batch));
-    statements.push_back(AppendStatement(batch));
-  }
+  for (const AppendBatch& batch : batches) statements.push_back(AppendStatement(batch));
   std::lock_guard lock(writer_mutex_);
   ASSIGN_OR_RETURN(PostgresConnection * writer, Writer());
   ASSIGN_OR_RETURN(const std::vector<PostgresRows> rows, ExecuteAll(*writer, statements));
@@ -255,7 +269,19 @@ Result<std::vector<Result<int64_t>>> PostgresStorage::TryAppendAll(
   return results;
 }
 
+Result<int64_t> PostgresStorage::Import(const AppendBatch& batch) {
+  RETURN_IF_ERROR(CheckImport(batch));
+  const auto results = TryAppendAll({&batch, 1});
+  if (!results.ok()) return results.error();
+  return results->front();
+}
+
 std::vector<Result<int64_t>> PostgresStorage::AppendAll(std::span<const AppendBatch> batches) {
+  for (const AppendBatch& batch : batches) {
+    if (Status good = CheckBatch(batch); !good.ok()) {
+      return std::vector<Result<int64_t>>(batches.size(), good.error());
+    }
+  }
   auto results = TryAppendAll(batches);
   if (results.ok()) return std::move(results.value());
   return std::vector<Result<int64_t>>(batches.size(), results.error());

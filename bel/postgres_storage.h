@@ -21,6 +21,7 @@ struct PostgresOptions {
   std::string uri;
   StorageTimeouts timeouts;
   bool allow_unsafe_commit = false;
+  bool read_only = false;  // changes nothing; Initialize checks the schema but does not migrate
 };
 
 // kInvalidArgument when libpq does not understand the URI; the message does not repeat it.
@@ -34,6 +35,7 @@ class PostgresStorage final : public Storage {
   Status Initialize() override;
   Result<Acquired> Acquire(const AcquireRequest& request) override;
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  Result<int64_t> Import(const AppendBatch& batch) override;
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
   Result<std::vector<GraphHead>> Graphs() override;
@@ -46,6 +48,7 @@ class PostgresStorage final : public Storage {
   // Requires writer_mutex_. A usable connection, new if need be.
   Result<PostgresConnection*> Writer();
   Status Migrate(PostgresConnection& connection) const;
+  Status RequireWritable() const;
   Result<std::vector<Result<int64_t>>> TryAppendAll(std::span<const AppendBatch> batches);
   Result<std::unique_ptr<PostgresConnection>> TakeReader();
 

@@ -108,8 +108,8 @@ class SqliteStorage::Reader {
   std::unique_ptr<SqliteConnection> connection_;
 };
 
-SqliteStorage::SqliteStorage(std::string path, StorageTimeouts timeouts)
-    : path_(std::move(path)), timeouts_(timeouts) {}
+SqliteStorage::SqliteStorage(std::string path, StorageTimeouts timeouts, bool read_only)
+    : path_(std::move(path)), timeouts_(timeouts), read_only_(read_only) {}
 
 SqliteStorage::~SqliteStorage() {
   checkpointer_ = {};  // stop and join
@@ -143,27 +143,39 @@ Status SqliteStorage::Lock() {
   return {};
 }
 
+Result<size_t> SqliteStorage::SchemaVersion(SqliteConnection& connection) const {
+  ASSIGN_OR_RETURN(SqliteStatement row, connection.Prepare(sql::kSqliteSchemaVersion));
+  RETURN_IF_ERROR(row.Step());
+  const auto version = static_cast<size_t>(row.Int(0));
+  if (version <= sql::kSqliteMigrations.size()) return version;
+  return Error{Errc::kUnsupported, "SQLite file " + path_ + " has schema " +
+                                       std::to_string(version) + ", this release knows up to " +
+                                       std::to_string(sql::kSqliteMigrations.size()) +
+                                       "; use a newer release"};
+}
+
 Status SqliteStorage::Migrate() {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
-  size_t version = 0;
-  {
-    ASSIGN_OR_RETURN(SqliteStatement row, writer_->Prepare(sql::kSqliteSchemaVersion));
-    RETURN_IF_ERROR(row.Step());
-    version = static_cast<size_t>(row.Int(0));
-  }
-  if (version > sql::kSqliteMigrations.size()) {
-    return Error{Errc::kUnsupported, "SQLite file " + path_ + " has schema " +
-                                         std::to_string(version) + ", this release knows up to " +
-                                         std::to_string(sql::kSqliteMigrations.size()) +
-                                         "; use a newer release"};
-  }
+  ASSIGN_OR_RETURN(size_t version, SchemaVersion(*writer_));
   for (; version < sql::kSqliteMigrations.size(); ++version) {
     RETURN_IF_ERROR(writer_->Run(sql::kSqliteMigrations[version]));
   }
   return transaction.Commit();
 }
 
+Status SqliteStorage::InitializeReader() {
+  ASSIGN_OR_RETURN(auto connection, TakeReader());
+  Reader reader(this, std::move(connection));
+  ASSIGN_OR_RETURN(const size_t version, SchemaVersion(*reader));
+  if (version == sql::kSqliteMigrations.size()) return {};
+  return Error{Errc::kUnsupported, "SQLite file " + path_ + " has schema " +
+                                       std::to_string(version) + ", this release reads schema " +
+                                       std::to_string(sql::kSqliteMigrations.size()) +
+                                       "; start the operator on it first, it migrates"};
+}
+
 Status SqliteStorage::Initialize() {
+  if (read_only_) return InitializeReader();
   std::lock_guard lock(writer_mutex_);
   if (writer_ != nullptr) return {};
   RETURN_IF_ERROR(Lock());
@@ -185,6 +197,9 @@ Status SqliteStorage::Initialize() {
 
 Status SqliteStorage::RequireOpen() const {
   if (writer_ != nullptr) return {};
+  if (read_only_) {
+    return Error{Errc::kPermissionDenied, "SQLite file " + path_ + " was opened for reading only"};
+  }
   return Error{Errc::kUnavailable, "SQLite file " + path_ + " is not open; call Initialize first"};
 }
 
@@ -243,13 +258,6 @@ Result<int64_t> SqliteStorage::AppendOne(const AppendBatch& batch) {
 Result<std::vector<Result<int64_t>>> SqliteStorage::TryAppendAll(
     std::span<const AppendBatch> batches) {
   std::vector<Result<int64_t>> results;
-  size_t bytes = 0;
-  for (const AppendBatch& batch : batches) {
-    RETURN_IF_ERROR(CheckBatch(batch));
-    for (const auto& piece : batch.events) {
-      for (const StoredEvent& event : piece) bytes += event.payload.size() + 64;
-    }
-  }
   {
     std::lock_guard lock(writer_mutex_);
     RETURN_IF_ERROR(RequireOpen());
@@ -264,13 +272,35 @@ Result<std::vector<Result<int64_t>>> SqliteStorage::TryAppendAll(
     }
     RETURN_IF_ERROR(transaction.Commit());
   }
-  std::lock_guard lock(checkpoint_mutex_);
-  bytes_since_checkpoint_ += bytes;
-  if (bytes_since_checkpoint_ >= kCheckpointBytes) checkpoint_due_.notify_one();
+  NoteWritten(batches);
   return results;
 }
 
+void SqliteStorage::NoteWritten(std::span<const AppendBatch> batches) {
+  size_t bytes = 0;
+  for (const AppendBatch& batch : batches) {
+    for (const auto& piece : batch.events) {
+      for (const StoredEvent& event : piece) bytes += event.payload.size() + 64;
+    }
+  }
+  std::lock_guard lock(checkpoint_mutex_);
+  bytes_since_checkpoint_ += bytes;
+  if (bytes_since_checkpoint_ >= kCheckpointBytes) checkpoint_due_.notify_one();
+}
+
+Result<int64_t> SqliteStorage::Import(const AppendBatch& batch) {
+  RETURN_IF_ERROR(CheckImport(batch));
+  const auto results = TryAppendAll({&batch, 1});
+  if (!results.ok()) return results.error();
+  return results->front();
+}
+
 std::vector<Result<int64_t>> SqliteStorage::AppendAll(std::span<const AppendBatch> batches) {
+  for (const AppendBatch& batch : batches) {
+    if (Status good = CheckBatch(batch); !good.ok()) {
+      return std::vector<Result<int64_t>>(batches.size(), good.error());
+    }
+  }
   auto results = TryAppendAll(batches);
   if (results.ok()) return std::move(results.value());
   return std::vector<Result<int64_t>>(batches.size(), results.error());

@@ -20,13 +20,15 @@ class SqliteConnection;
 
 class SqliteStorage final : public Storage {
  public:
-  SqliteStorage(std::string path, StorageTimeouts timeouts);
+  // `read_only`: reads beside the process that writes the file; needs no lock, changes nothing.
+  SqliteStorage(std::string path, StorageTimeouts timeouts, bool read_only = false);
   ~SqliteStorage() override;
 
   // kUnavailable when another process (or another SqliteStorage) holds the file.
   Status Initialize() override;
   Result<Acquired> Acquire(const AcquireRequest& request) override;
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  Result<int64_t> Import(const AppendBatch& batch) override;
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
   Result<std::vector<GraphHead>> Graphs() override;
@@ -38,14 +40,18 @@ class SqliteStorage final : public Storage {
 
   Status Lock();
   Status Migrate();
+  Status InitializeReader();
+  Result<size_t> SchemaVersion(SqliteConnection& connection) const;
   Status RequireOpen() const;
   Result<int64_t> AppendOne(const AppendBatch& batch);
   Result<std::vector<Result<int64_t>>> TryAppendAll(std::span<const AppendBatch> batches);
+  void NoteWritten(std::span<const AppendBatch> batches);
   Result<std::unique_ptr<SqliteConnection>> TakeReader();
   void CheckpointLoop(std::stop_token stop);
 
   const std::string path_;
   const StorageTimeouts timeouts_;
+  const bool read_only_;
   int lock_fd_ = -1;
 
   std::mutex writer_mutex_;  // guards writer_

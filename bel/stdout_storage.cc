@@ -54,13 +54,28 @@ std::vector<Result<int64_t>> StdoutStorage::AppendAll(std::span<const AppendBatc
   for (size_t i = 0; i < results.size(); ++i) {
     if (results[i].ok()) text += lines[i];
   }
-  if (std::fwrite(text.data(), 1, text.size(), stream_) != text.size() ||
-      std::fflush(stream_) != 0) {
-    return std::vector<Result<int64_t>>(
-        batches.size(), Error{Errc::kUnavailable,
-                              "could not write events to standard output; is its reader gone?"});
+  if (Status written = WriteOut(text); !written.ok()) {
+    return std::vector<Result<int64_t>>(batches.size(), written.error());
   }
   return results;
+}
+
+Result<int64_t> StdoutStorage::Import(const AppendBatch& batch) {
+  ASSIGN_OR_RETURN(const std::string lines, LinesOf(batch));
+  std::lock_guard lock(stream_mutex_);
+  ASSIGN_OR_RETURN(const int64_t head, memory_.Import(batch));
+  RETURN_IF_ERROR(WriteOut(lines));
+  return head;
+}
+
+// Requires stream_mutex_.
+Status StdoutStorage::WriteOut(const std::string& lines) {
+  if (std::fwrite(lines.data(), 1, lines.size(), stream_) == lines.size() &&
+      std::fflush(stream_) == 0) {
+    return {};
+  }
+  return Error{Errc::kUnavailable,
+               "could not write events to standard output; is its reader gone?"};
 }
 
 }  // namespace databuild

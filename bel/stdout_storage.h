@@ -23,6 +23,7 @@ class StdoutStorage final : public Storage {
   }
   // kUnavailable when the line could not be written: the reader of the pipe is gone.
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  Result<int64_t> Import(const AppendBatch& batch) override;
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override {
     return memory_.List(graph, range);
   }
@@ -31,6 +32,8 @@ class StdoutStorage final : public Storage {
   const char* name() const override { return "stdout"; }
 
  private:
+  Status WriteOut(const std::string& lines);
+
   MemoryStorage memory_;
   std::mutex stream_mutex_;  // lines of two batches never mix
   std::FILE* const stream_;

@@ -27,6 +27,32 @@ Status CheckEvent(const AppendBatch& batch, const StoredEvent& event, int64_t ex
   return {};
 }
 
+Status CheckWithin(const AppendBatch& batch, int64_t max_events, size_t max_bytes) {
+  int64_t idx = batch.expected_head;
+  TimeNs ts = 0;
+  size_t bytes = 0;
+  for (const auto& piece : batch.events) {
+    for (const StoredEvent& event : piece) {
+      RETURN_IF_ERROR(CheckEvent(batch, event, ++idx));
+      if (event.ts <= ts) {
+        return Bad(
+            batch, Errc::kInvalidArgument,
+            "timestamp of idx " + std::to_string(event.idx) + " is not after the one before");
+      }
+      ts = event.ts;
+      bytes += event.payload.size();
+    }
+  }
+  if (idx == batch.expected_head) return Bad(batch, Errc::kInvalidArgument, "no events");
+  if (bytes > max_bytes || idx - batch.expected_head > max_events) {
+    return Bad(batch, Errc::kTooLarge,
+               std::to_string(idx - batch.expected_head) + " events of " + std::to_string(bytes) +
+                   " bytes in one batch, at most " + std::to_string(max_events) + " and " +
+                   std::to_string(max_bytes) + " are allowed");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<int64_t> Storage::Append(const std::string& graph, int64_t epoch, int64_t expected_head,
@@ -49,29 +75,11 @@ TimeNs NewestTs(const AppendBatch& batch) {
 }
 
 Status CheckBatch(const AppendBatch& batch) {
-  int64_t idx = batch.expected_head;
-  TimeNs ts = 0;
-  size_t bytes = 0;
-  for (const auto& piece : batch.events) {
-    for (const StoredEvent& event : piece) {
-      RETURN_IF_ERROR(CheckEvent(batch, event, ++idx));
-      if (event.ts <= ts) {
-        return Bad(
-            batch, Errc::kInvalidArgument,
-            "timestamp of idx " + std::to_string(event.idx) + " is not after the one before");
-      }
-      ts = event.ts;
-      bytes += event.payload.size();
-    }
-  }
-  if (idx == batch.expected_head) return Bad(batch, Errc::kInvalidArgument, "no events");
-  if (bytes > kMaxAppendBytes || idx - batch.expected_head > kMaxAppendEvents) {
-    return Bad(batch, Errc::kTooLarge,
-               std::to_string(idx - batch.expected_head) + " events of " + std::to_string(bytes) +
-                   " bytes in one batch, at most " + std::to_string(kMaxAppendEvents) + " and " +
-                   std::to_string(kMaxAppendBytes) + " are allowed");
-  }
-  return {};
+  return CheckWithin(batch, kMaxAppendEvents, kMaxAppendBytes);
+}
+
+Status CheckImport(const AppendBatch& batch) {
+  return CheckWithin(batch, kMaxImportEvents, kMaxImportBytes);
 }
 
 Status VerifyPage(const std::string& graph, const ListRange& range, const StoredPage& page) {

@@ -21,10 +21,12 @@
 
 namespace databuild {
 
-inline constexpr int32_t kSchemaVersion = 1;         // of the events this release writes
-inline constexpr size_t kMaxEventBytes = 1 << 20;    // encoded
-inline constexpr size_t kMaxAppendBytes = 64 << 20;  // of one atomic batch
-inline constexpr int64_t kMaxAppendEvents = 65'536;  // of one atomic batch
+inline constexpr int32_t kSchemaVersion = 1;          // of the events this release writes
+inline constexpr size_t kMaxEventBytes = 1 << 20;     // encoded
+inline constexpr size_t kMaxAppendBytes = 64 << 20;   // of one atomic batch
+inline constexpr int64_t kMaxAppendEvents = 65'536;   // of one atomic batch
+inline constexpr size_t kMaxImportBytes = 256 << 20;  // of one Import
+inline constexpr int64_t kMaxImportEvents = 1 << 20;  // of one Import
 
 struct StorageTimeouts {
   DurationNs connect = 5 * kSecond;
@@ -117,6 +119,11 @@ class Storage {
   // "postgres", "sqlite", ...: for messages and metrics.
   virtual const char* name() const = 0;
 
+  // Bulk load: like Append for one graph, fenced and atomic, but up to kMaxImportEvents and
+  // kMaxImportBytes in one transaction. 10,000 to 100,000 events a call are fastest. The epoch of
+  // what is stored is the writer's.
+  virtual Result<int64_t> Import(const AppendBatch& batch) = 0;
+
   // All or nothing, for one graph.
   Result<int64_t> Append(const std::string& graph, int64_t epoch, int64_t expected_head,
                          std::span<const StoredEvent> events);
@@ -126,6 +133,7 @@ class Storage {
 
 // Non-empty, dense from expected_head + 1, ts ascending, ids are UUIDs, sizes within bounds.
 Status CheckBatch(const AppendBatch& batch);
+Status CheckImport(const AppendBatch& batch);
 int64_t CountEvents(const AppendBatch& batch);
 TimeNs NewestTs(const AppendBatch& batch);
 

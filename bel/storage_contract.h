@@ -19,6 +19,8 @@ class StorageSite {
   virtual ~StorageSite() = default;
   // The storage, initialized. A durable site gives the same log when the storage before it is gone.
   virtual std::unique_ptr<Storage> Open() = 0;
+  // The same log for reading only, or nullptr if nobody else can see it.
+  virtual std::unique_ptr<Storage> OpenReadOnly() { return nullptr; }
   virtual bool durable() const = 0;
 };
 

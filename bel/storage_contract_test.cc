@@ -215,6 +215,23 @@ TEST_P(StorageContract, LargeBatchesAreAtomic) {
   EXPECT_EQ(ReadAll("a"), WithEpoch(events, log.epoch));
 }
 
+TEST_P(StorageContract, AnImportMayBeLargerThanAnAppendAndIsFencedAndAtomicLikeIt) {
+  const Acquired old = Acquire("a"), log = Acquire("a");
+  const auto events = TestEvents(1, kMaxAppendEvents + 10, "bulk");
+  EXPECT_EQ(storage_->Append("a", log.epoch, 0, events).error().code, Errc::kTooLarge);
+  EXPECT_EQ(storage_->Import({"a", old.epoch, 0, {events}}).error().code, Errc::kFenced);
+  EXPECT_EQ(storage_->Import({"a", log.epoch, 1, {TestEvents(2, 5, "x")}}).error().code,
+            Errc::kConflict);
+  EXPECT_EQ(storage_->Import({"nobody", 1, 0, {events}}).error().code, Errc::kNotFound);
+  EXPECT_EQ(storage_->Head("a")->at.head, 0);
+  const std::span<const StoredEvent> all(events);
+  ASSERT_EQ(storage_->Import({"a", log.epoch, 0, {all.first(7), all.subspan(7)}}).value(),
+            kMaxAppendEvents + 10);
+  EXPECT_EQ(ReadAll("a"), WithEpoch(events, log.epoch));
+  const int64_t head = storage_->Head("a")->at.head;
+  EXPECT_EQ(storage_->Append("a", log.epoch, head, TestEvents(head + 1, 1, "x")).value(), head + 1);
+}
+
 TEST_P(StorageContract, InitializeMayBeRepeated) {
   const Acquired log = Acquire("a");
   ASSERT_TRUE(storage_->Append("a", log.epoch, 0, TestEvents(1, 1, "x")).ok());
@@ -234,6 +251,26 @@ TEST_P(StorageContract, ADurableLogSurvivesItsProcess) {
   storage_ = site_->Open();
   EXPECT_EQ(ReadAll("a"), WithEpoch(events, log.epoch));
   EXPECT_EQ(Acquire("a").log_id, log.log_id);
+}
+
+TEST_P(StorageContract, AReadOnlyStorageSeesWhatTheWriterDoesAndChangesNothing) {
+  const auto reader = site_->OpenReadOnly();
+  if (reader == nullptr) {
+    EXPECT_FALSE(site_->durable());  // every durable backend has one
+    return;
+  }
+  const Acquired log = Acquire("a");
+  const auto events = TestEvents(1, 3, "x");
+  ASSERT_TRUE(storage_->Append("a", log.epoch, 0, events).ok());
+  EXPECT_EQ(reader->List("a", {}).value().events, WithEpoch(events, log.epoch));
+  EXPECT_EQ(reader->Head("a")->at.head, 3);
+  EXPECT_EQ(reader->Graphs()->size(), 1u);
+  EXPECT_EQ(reader->Acquire({"a", "b", kCluster}).error().code, Errc::kPermissionDenied);
+  const auto more = TestEvents(4, 1, "y");
+  EXPECT_EQ(reader->Append("a", log.epoch, 3, more).error().code, Errc::kPermissionDenied);
+  EXPECT_EQ(reader->Import({"a", log.epoch, 3, {more}}).error().code, Errc::kPermissionDenied);
+  EXPECT_TRUE(storage_->Append("a", log.epoch, 3, more).ok());
+  EXPECT_EQ(reader->Head("a")->at.head, 4);
 }
 
 // The smallest thing that could be a log.

@@ -16,15 +16,19 @@ class MemorySite final : public StorageSite {
 
 class SqliteSite final : public StorageSite {
  public:
-  std::unique_ptr<Storage> Open() override {
-    auto storage = std::make_unique<SqliteStorage>(folder_.File("bel.db"), StorageTimeouts{});
+  std::unique_ptr<Storage> Open() override { return Open(false); }
+  std::unique_ptr<Storage> OpenReadOnly() override { return Open(true); }
+  bool durable() const override { return true; }
+
+ private:
+  std::unique_ptr<Storage> Open(bool read_only) {
+    auto storage =
+        std::make_unique<SqliteStorage>(folder_.File("bel.db"), StorageTimeouts{}, read_only);
     const Status opened = storage->Initialize();
     EXPECT_TRUE(opened.ok()) << opened.error().message;
     return storage;
   }
-  bool durable() const override { return true; }
 
- private:
   TempFolder folder_;
 };
 

@@ -30,15 +30,18 @@ class PostgresSite final : public StorageSite {
     EXPECT_TRUE(created.ok()) << created.error().message;
     uri_ = created.value();
   }
-  std::unique_ptr<Storage> Open() override {
-    auto storage = std::make_unique<PostgresStorage>(PostgresOptions{uri_, {}, false});
+  std::unique_ptr<Storage> Open() override { return Open(false); }
+  std::unique_ptr<Storage> OpenReadOnly() override { return Open(true); }
+  bool durable() const override { return true; }
+
+ private:
+  std::unique_ptr<Storage> Open(bool read_only) {
+    auto storage = std::make_unique<PostgresStorage>(PostgresOptions{uri_, {}, false, read_only});
     const Status opened = storage->Initialize();
     EXPECT_TRUE(opened.ok()) << opened.error().message;
     return storage;
   }
-  bool durable() const override { return true; }
 
- private:
   std::string uri_;
 };
 
