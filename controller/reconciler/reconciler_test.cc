@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <semaphore>
 #include <thread>
 
 #include "bel/base/check.h"
@@ -20,26 +22,19 @@ constexpr char kClusterUid[] = "22222222-2222-4222-8222-222222222222";
 
 // Refuses appends while `away`; the append number `lose_reply_of` (from 1) is recorded and answered
 // with an error.
-class FaultyStorage final : public Storage {
+class FaultyStorage final : public MemoryStorage {
  public:
-  Status Initialize() override { return memory_.Initialize(); }
   Result<Acquired> Acquire(const AcquireRequest& request) override {
     if (away) return Lost();
-    return memory_.Acquire(request);
+    return MemoryStorage::Acquire(request);
   }
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
     const std::vector<Result<int64_t>> lost(batches.size(), Lost());
     const int number = ++appends;
     if (away) return lost;
-    std::vector<Result<int64_t>> results = memory_.AppendAll(batches);
+    std::vector<Result<int64_t>> results = MemoryStorage::AppendAll(batches);
     return number == lose_reply_of ? lost : results;
   }
-  Result<StoredPage> List(const std::string& graph, const ListRange& range) override {
-    return memory_.List(graph, range);
-  }
-  Result<GraphHead> Head(const std::string& graph) override { return memory_.Head(graph); }
-  Result<std::vector<GraphHead>> Graphs() override { return memory_.Graphs(); }
-  const char* name() const override { return "faulty"; }
 
   std::atomic<bool> away = false;
   std::atomic<int> lose_reply_of = 0;
@@ -47,7 +42,6 @@ class FaultyStorage final : public Storage {
 
  private:
   static Error Lost() { return {Errc::kUnavailable, "the storage is away"}; }
-  MemoryStorage memory_;
 };
 
 LogOptions LogOf(Storage& storage, const Clock& clock) {
@@ -245,8 +239,9 @@ class GraphWorkersTest : public ::testing::Test {
     return std::make_unique<GraphWorkers>(options);
   }
   static bool Eventually(const std::function<bool()>& holds) {
-    for (int i = 0; i < 2'000 && !holds(); ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!holds() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return holds();
   }
 
@@ -288,15 +283,16 @@ TEST_F(GraphWorkersTest, AGraphWhoseLogDoesNotOpenIsNotReadyAndIsTriedAgain) {
 }
 
 TEST_F(GraphWorkersTest, AWorkerStuckInATickIsNoticed) {
-  std::atomic<bool> stuck = true;
+  std::binary_semaphore go_on(0);
   cluster_.hold = [&] {
-    while (stuck) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    go_on.acquire();
+    go_on.release();
   };
   const auto workers = Start();
   workers->Wake("a");
   EXPECT_TRUE(Eventually([&] { return !workers->Progress(20 * kMillisecond).ok(); }));
   EXPECT_TRUE(workers->Progress(kHour).ok());
-  stuck = false;
+  go_on.release();
   EXPECT_TRUE(Eventually([&] { return workers->Progress(20 * kMillisecond).ok(); }));
 }
 
