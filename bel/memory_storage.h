@@ -12,7 +12,7 @@
 
 namespace databuild {
 
-class MemoryStorage : public Storage {
+class MemoryStorage final : public Storage {
  public:
   // `new_log_id` names new logs; default: random UUIDs. A simulation passes its own.
   explicit MemoryStorage(std::function<std::string()> new_log_id = nullptr);

@@ -14,35 +14,12 @@
 #include "bel/memory_storage.h"
 #include "controller/reconciler/graph_workers.h"
 #include "tests/support/fake_cluster.h"
+#include "tests/support/faulty_storage.h"
 
 namespace databuild {
 namespace {
 
 constexpr char kClusterUid[] = "22222222-2222-4222-8222-222222222222";
-
-// Refuses appends while `away`; the append number `lose_reply_of` (from 1) is recorded and answered
-// with an error.
-class FaultyStorage final : public MemoryStorage {
- public:
-  Result<Acquired> Acquire(const AcquireRequest& request) override {
-    if (away) return Lost();
-    return MemoryStorage::Acquire(request);
-  }
-  std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
-    const std::vector<Result<int64_t>> lost(batches.size(), Lost());
-    const int number = ++appends;
-    if (away) return lost;
-    std::vector<Result<int64_t>> results = MemoryStorage::AppendAll(batches);
-    return number == lose_reply_of ? lost : results;
-  }
-
-  std::atomic<bool> away = false;
-  std::atomic<int> lose_reply_of = 0;
-  std::atomic<int> appends = 0;
-
- private:
-  static Error Lost() { return {Errc::kUnavailable, "the storage is away"}; }
-};
 
 LogOptions LogOf(Storage& storage, const Clock& clock) {
   LogOptions options;
@@ -61,22 +38,20 @@ struct Graph {
   void Restart() {
     reconciler.reset();
     log.reset();
+    view = cluster.Connect();
     auto opened = EventLog::Open(LogOf(storage, clock));
     CHECK(opened.ok());
     log = std::move(*opened);
     PlannerOptions planner;
     planner.graph = "test";
-    planner.keep_finished_jobs = 0;
     reconciler = std::make_unique<GraphReconciler>(
-        planner, GraphReconciler::Parts{log.get(), &cluster, &clock, &slots, {}});
-    (void)cluster.TakeDeltas("test");
-    cluster.Relist();
+        planner, GraphReconciler::Parts{log.get(), view.get(), &clock, &slots, {}});
   }
   // Takes turns as a worker would, Jobs going on in between, until nothing moves.
   void Run() {
     for (int i = 0; i < 300; ++i) {
       const TickReport report = reconciler->Tick();
-      most_live = std::max(most_live, cluster.live.size());
+      most_live = std::max(most_live, LiveRuns());
       const bool moved = cluster.StepJobs();
       if (report.deltas + report.events + report.effects == 0 && !report.append_error && !moved)
         return;
@@ -84,17 +59,26 @@ struct Graph {
     }
     FAIL() << "the graph does not come to rest";
   }
+  size_t LiveRuns() const {
+    return log->WithState([](const BuildState& state) {
+      size_t live = 0;
+      for (Index run = 0; run < state.runs().size(); ++run) live += state.RunLive(run);
+      return live;
+    });
+  }
   std::string Ready(const std::string& want) const {
     return cluster.WantCondition(want, "Ready").status;
   }
 
   FakeClock clock;
   FakeCluster cluster{clock};
-  FaultyStorage storage;
+  MemoryStorage memory;
+  FaultyStorage storage{memory};
   RunSlots slots;
+  std::unique_ptr<FakeView> view;
   std::unique_ptr<EventLog> log;
   std::unique_ptr<GraphReconciler> reconciler;
-  size_t most_live = 0;  // Jobs at once
+  size_t most_live = 0;  // runs at once
 };
 
 TEST(GraphReconcilerTest, AWantBecomesReadyAndThenNothingMoves) {
@@ -246,7 +230,8 @@ class GraphWorkersTest : public ::testing::Test {
   }
 
   SystemClock clock_;
-  FaultyStorage storage_;
+  MemoryStorage memory_;
+  FaultyStorage storage_{memory_};
   EmptyCluster cluster_;
 };
 

@@ -126,18 +126,19 @@ class Sim {
 
   std::string Check() {
     if (!world.violation().empty()) return world.violation();
-    for (const Partition& partition : world.state.partitions()) {
+    for (const Partition& partition : world.state().partitions()) {
       size_t live = 0;
-      for (Index i = 0; i < world.state.runs().size(); ++i) {
-        const auto& targets = world.state.run(i).partitions;
-        const Index self = world.state.FindPartition(partition.ref);
-        if (world.state.RunLive(i) &&
+      for (Index i = 0; i < world.state().runs().size(); ++i) {
+        const auto& targets = world.state().run(i).partitions;
+        const Index self = world.state().FindPartition(partition.ref);
+        if (world.state().RunLive(i) &&
             std::find(targets.begin(), targets.end(), self) != targets.end())
           ++live;
       }
       if (live > 1) return "two live runs of " + partition.ref;
     }
-    if (!world.ReplayAgrees()) return "replay disagrees with the live fold";
+    if (const std::string part = world.ReplayDiffers(); !part.empty())
+      return "replay and live fold differ in " + part;
     return "";
   }
 
@@ -145,8 +146,8 @@ class Sim {
   std::string Calm() {
     calm_ = true;
     for (const std::string& name : wants_) {
-      const Index want = world.state.FindWant(world.cluster.WantUid(name));
-      if (want == kNone || !world.state.want(want).Live()) continue;
+      const Index want = world.state().FindWant(world.cluster.WantUid(name));
+      if (want == kNone || !world.state().want(want).Live()) continue;
       world.cluster.SetRetry(name, "calm");
     }
     for (int i = 0; i < 50; ++i) {
@@ -158,13 +159,13 @@ class Sim {
     }
     if (const std::string wrong = Check(); !wrong.empty()) return wrong;
     for (const std::string& name : wants_) {
-      const Index want = world.state.FindWant(world.cluster.WantUid(name));
+      const Index want = world.state().FindWant(world.cluster.WantUid(name));
       if (want == kNone) return "want " + name + " was never recorded";
-      const Want& recorded = world.state.want(want);
+      const Want& recorded = world.state().want(want);
       if (recorded.Live() && recorded.status != v1::WANT_SATISFIED) {
         std::string why;
         for (Index partition : recorded.partitions) {
-          if (!world.state.Usable(partition)) why += world.state.partition(partition).ref + " ";
+          if (!world.state().Usable(partition)) why += world.state().partition(partition).ref + " ";
         }
         return "want " + name + " is not satisfied in a calm world: " + why;
       }

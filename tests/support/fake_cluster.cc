@@ -1,5 +1,6 @@
 #include "tests/support/fake_cluster.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "bel/base/check.h"
@@ -30,16 +31,48 @@ std::string FakeCluster::NewUid() {
   return text;
 }
 
-std::vector<Delta> FakeCluster::TakeDeltas(const std::string&) {
-  std::vector<Delta> taken;
-  taken.swap(deltas_);
-  return taken;
+std::unique_ptr<FakeView> FakeCluster::Connect() { return std::make_unique<FakeView>(*this); }
+
+void FakeCluster::Changed(Kind kind, const std::string& id) {
+  for (FakeView* view : views_) {
+    const Key key{kind, id};
+    if (std::find(view->dirty_.begin(), view->dirty_.end(), key) == view->dirty_.end())
+      view->dirty_.push_back(key);
+  }
 }
 
-void FakeCluster::Submit(const std::string&, std::vector<Effect> submitted) {
-  for (const Effect& effect : submitted) {
-    std::visit([&](const auto& one) { Apply(one); }, effect);
+std::vector<FakeCluster::Key> FakeCluster::Everything() const {
+  std::vector<Key> keys;
+  for (const auto& [name, want] : wants_) keys.emplace_back(Kind::kWant, want->meta.uid);
+  for (const auto& [name, taint] : taints_) keys.emplace_back(Kind::kTaint, taint->meta.uid);
+  for (const auto& [name, job] : data_jobs_) keys.emplace_back(Kind::kDataJob, name);
+  for (const auto& [run_id, job] : observed_) keys.emplace_back(Kind::kJob, run_id);
+  return keys;
+}
+
+Delta FakeCluster::Newest(const Key& key) const {
+  const auto& [kind, id] = key;
+  const auto by_uid = [&](const auto& objects) -> decltype(objects.begin()->second) {
+    for (const auto& [name, object] : objects) {
+      if (object->meta.uid == id) return object;
+    }
+    return nullptr;
+  };
+  switch (kind) {
+    case Kind::kWant:
+      return WantChanged{id, by_uid(wants_)};
+    case Kind::kTaint:
+      return TaintChanged{id, by_uid(taints_)};
+    case Kind::kDataJob: {
+      const auto it = data_jobs_.find(id);
+      return DataJobChanged{id, it == data_jobs_.end() ? nullptr : it->second};
+    }
+    case Kind::kJob:
+      break;
   }
+  const auto it = observed_.find(id);
+  return JobChanged{id,
+                    it == observed_.end() ? nullptr : std::make_shared<ObservedJob>(it->second)};
 }
 
 ObservedWant& FakeCluster::PutWant(const std::string& name, std::vector<std::string> partitions) {
@@ -50,7 +83,7 @@ ObservedWant& FakeCluster::PutWant(const std::string& name, std::vector<std::str
   want->meta.created_at = clock_.now;
   want->partitions = std::move(partitions);
   wants_[name] = want;
-  deltas_.push_back(WantChanged{want->meta.uid, want});
+  Changed(Kind::kWant, want->meta.uid);
   return *want;
 }
 
@@ -58,20 +91,20 @@ void FakeCluster::Touch(const ObservedWant& want) {
   auto& held = wants_.at(want.meta.name);
   held = std::make_shared<ObservedWant>(want);
   ++held->meta.generation;
-  deltas_.push_back(WantChanged{held->meta.uid, held});
+  Changed(Kind::kWant, held->meta.uid);
 }
 
 void FakeCluster::SetRetry(const std::string& name, const std::string& token) {
   auto& held = wants_.at(name);
   held = std::make_shared<ObservedWant>(*held);
   held->meta.retry_token = token;
-  deltas_.push_back(WantChanged{held->meta.uid, held});
+  Changed(Kind::kWant, held->meta.uid);
 }
 
 void FakeCluster::DeleteWant(const std::string& name) {
   const std::string uid = wants_.at(name)->meta.uid;
   wants_.erase(name);
-  deltas_.push_back(WantChanged{uid, nullptr});
+  Changed(Kind::kWant, uid);
 }
 
 ObservedTaint& FakeCluster::PutTaint(const std::string& name, std::vector<std::string> partitions,
@@ -85,14 +118,14 @@ ObservedTaint& FakeCluster::PutTaint(const std::string& name, std::vector<std::s
   taint->globs = std::move(globs);
   taint->cascade_downstream = cascade;
   taints_[name] = taint;
-  deltas_.push_back(TaintChanged{taint->meta.uid, taint});
+  Changed(Kind::kTaint, taint->meta.uid);
   return *taint;
 }
 
 void FakeCluster::DeleteTaint(const std::string& name) {
   const std::string uid = taints_.at(name)->meta.uid;
   taints_.erase(name);
-  deltas_.push_back(TaintChanged{uid, nullptr});
+  Changed(Kind::kTaint, uid);
 }
 
 ObservedDataJob& FakeCluster::PutDataJob(const std::string& name, std::vector<std::string> outputs,
@@ -110,34 +143,32 @@ ObservedDataJob& FakeCluster::PutDataJob(const std::string& name, std::vector<st
   }
   job->args = {"{outputs}"};
   job->spec_digest = "digest-1";
-  jobs_[name] = job;
-  deltas_.push_back(DataJobChanged{name, job});
+  data_jobs_[name] = job;
+  Changed(Kind::kDataJob, name);
   return *job;
 }
 
 void FakeCluster::Touch(const ObservedDataJob& job) {
-  auto& held = jobs_.at(job.meta.name);
+  auto& held = data_jobs_.at(job.meta.name);
   held = std::make_shared<ObservedDataJob>(job);
   ++held->meta.generation;
   held->spec_digest = "digest-" + std::to_string(held->meta.generation);
-  deltas_.push_back(DataJobChanged{job.meta.name, held});
+  Changed(Kind::kDataJob, job.meta.name);
 }
 
 void FakeCluster::DeleteDataJob(const std::string& name) {
-  jobs_.erase(name);
-  deltas_.push_back(DataJobChanged{name, nullptr});
+  data_jobs_.erase(name);
+  Changed(Kind::kDataJob, name);
 }
 
-void FakeCluster::Show(const std::string& run_id) {
-  const auto it = observed_.find(run_id);
-  deltas_.push_back(JobChanged{
-      run_id, it == observed_.end() ? nullptr : std::make_shared<ObservedJob>(it->second)});
+void FakeCluster::Apply(const Effect& effect, std::vector<Delta>& results) {
+  std::visit([&](const auto& one) { Do(one, results); }, effect);
 }
 
-void FakeCluster::Apply(const CreateJob& effect) {
+void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
   ++effects["create_job"];
   if (refuse_jobs.contains(effect.job_label)) {
-    deltas_.push_back(JobRefused{effect.run_id, "exceeded quota", clock_.now, false});
+    results.push_back(JobRefused{effect.run_id, "exceeded quota", clock_.now, false});
     return;
   }
   if (live.contains(effect.run_id)) return;
@@ -151,51 +182,55 @@ void FakeCluster::Apply(const CreateJob& effect) {
   job.created_at = clock_.now;
   job.phase = JobPhase::kActive;
   observed_[effect.run_id] = job;
-  Show(effect.run_id);
-  deltas_.push_back(JobCreated{effect.run_id});
+  Changed(Kind::kJob, effect.run_id);
+  results.push_back(JobCreated{effect.run_id});
 }
 
-void FakeCluster::Apply(const DeleteJob& effect) {
+void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
   ++effects["delete_job"];
-  DeleteJobByHand(effect.run_id);
+  const auto it = observed_.find(effect.run_id);
+  if (it == observed_.end() || (!effect.uid.empty() && effect.uid != it->second.uid)) return;
+  it->second.deleting = true;
+  Changed(Kind::kJob, effect.run_id);
 }
 
-void FakeCluster::DeleteJobByHand(std::string run_id) {
-  live.erase(run_id);
-  observed_.erase(run_id);
-  ends_.erase(run_id);
-  Show(run_id);
+void FakeCluster::DeleteJobByHand(const std::string& run_id) {
+  const std::string id = run_id;  // the caller's may be a key of `live`
+  live.erase(id);
+  observed_.erase(id);
+  ends_.erase(id);
+  Changed(Kind::kJob, id);
 }
 
-void FakeCluster::Apply(const ConfirmRunAbsent& effect) {
+void FakeCluster::Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results) {
   ++effects["confirm_run_absent"];
-  if (!live.contains(effect.run_id)) deltas_.push_back(RunAbsent{effect.run_id});
+  if (!live.contains(effect.run_id)) results.push_back(RunAbsent{effect.run_id});
 }
 
-void FakeCluster::Apply(const ConfirmObjectAbsent& effect) {
+void FakeCluster::Do(const ConfirmObjectAbsent& effect, std::vector<Delta>& results) {
   ++effects["confirm_object_absent"];
   const auto has = [&](const auto& map) {
     const auto it = map.find(effect.name);
     return it != map.end() && it->second->meta.uid == effect.uid;
   };
   const bool there = effect.kind == ObjectKind::kWant ? has(wants_) : has(taints_);
-  if (!there) deltas_.push_back(ObjectAbsent{effect.kind, effect.uid});
+  if (!there) results.push_back(ObjectAbsent{effect.kind, effect.uid});
 }
 
-void FakeCluster::Apply(const ProveTemplate& effect) {
+void FakeCluster::Do(const ProveTemplate& effect, std::vector<Delta>& results) {
   ++effects["prove_template"];
   const auto& meta = effect.definition->meta;
   const bool refused = refuse_templates.contains(meta.name);
-  deltas_.push_back(
+  results.push_back(
       TemplateProof{meta.uid, meta.generation, !refused, refused ? "image is required" : ""});
 }
 
-void FakeCluster::Apply(const databuild::DeleteWant& effect) {
+void FakeCluster::Do(const databuild::DeleteWant& effect, std::vector<Delta>& results) {
   ++effects["delete_want"];
   if (wants_.contains(effect.name)) DeleteWant(effect.name);
 }
 
-void FakeCluster::Apply(const PatchStatus& effect) {
+void FakeCluster::Do(const PatchStatus& effect, std::vector<Delta>& results) {
   ++effects["patch_status"];
   if (const auto* want = std::get_if<WantStatus>(&effect.status)) want_status[effect.name] = *want;
   if (const auto* taint = std::get_if<TaintStatus>(&effect.status))
@@ -203,38 +238,37 @@ void FakeCluster::Apply(const PatchStatus& effect) {
   if (const auto* job = std::get_if<DataJobStatus>(&effect.status)) job_status[effect.name] = *job;
 }
 
-void FakeCluster::Relist() {
-  for (const auto& [name, want] : wants_) deltas_.push_back(WantChanged{want->meta.uid, want});
-  for (const auto& [name, taint] : taints_) deltas_.push_back(TaintChanged{taint->meta.uid, taint});
-  for (const auto& [name, job] : jobs_) deltas_.push_back(DataJobChanged{name, job});
-  for (const auto& [run_id, job] : observed_) Show(run_id);
-}
-
 bool FakeCluster::StepJobs() {
+  std::vector<std::string> gone;
   bool changed = false;
   for (auto& [run_id, job] : observed_) {
-    if (!job.pod) {
+    if (job.deleting) {
+      gone.push_back(run_id);  // its grace is over
+    } else if (!job.pod) {
       job.pod.emplace();
       job.pod->phase = PodPhase::kRunning;
       job.pod->started_at = clock_.now;
       ends_[run_id] = rule(live.at(run_id));
-      changed = true;
     } else if (!job.pod->finished_at && ends_.at(run_id).exit_class != "Hang") {
-      const JobEnd& end = ends_.at(run_id);
-      job.pod->finished_at = clock_.now;
-      job.pod->exit_code = end.exit_code;
-      job.pod->terminated_reason = end.terminated_reason;
-      job.pod->receipt = end.exit_class.empty() ? "" : ReceiptOf(end);
-      job.pod->phase = end.exit_code == 0 ? PodPhase::kSucceeded : PodPhase::kFailed;
-      job.phase = end.exit_code == 0 ? JobPhase::kComplete : JobPhase::kFailed;
-      job.finished_at = clock_.now;
-      changed = true;
+      EndPod(job, ends_.at(run_id));
     } else {
       continue;
     }
-    Show(run_id);
+    Changed(Kind::kJob, run_id);
+    changed = true;
   }
+  for (const std::string& run_id : gone) DeleteJobByHand(run_id);
   return changed;
+}
+
+void FakeCluster::EndPod(ObservedJob& job, const JobEnd& end) const {
+  job.pod->finished_at = clock_.now;
+  job.pod->exit_code = end.exit_code;
+  job.pod->terminated_reason = end.terminated_reason;
+  job.pod->receipt = end.exit_class.empty() ? "" : ReceiptOf(end);
+  job.pod->phase = end.exit_code == 0 ? PodPhase::kSucceeded : PodPhase::kFailed;
+  job.phase = end.exit_code == 0 ? JobPhase::kComplete : JobPhase::kFailed;
+  job.finished_at = clock_.now;
 }
 
 const Condition& FakeCluster::WantCondition(const std::string& name,
@@ -243,6 +277,88 @@ const Condition& FakeCluster::WantCondition(const std::string& name,
     if (condition.type == type) return condition;
   }
   CHECK(false);
+}
+
+// ---- One process's view
+
+FakeView::FakeView(FakeCluster& cluster) : cluster_(cluster) {
+  cluster_.views_.insert(this);
+  Relist();
+}
+
+FakeView::~FakeView() {
+  cluster_.views_.erase(this);
+  std::vector<Delta> nobody;
+  for (const Effect& effect : delayed_) {
+    if (faults.Chance(50)) cluster_.Apply(effect, nobody);
+  }
+}
+
+void FakeView::Relist() {
+  const std::vector<FakeCluster::Key> everything = cluster_.Everything();
+  for (const FakeCluster::Key& key : everything) {
+    if (std::find(dirty_.begin(), dirty_.end(), key) == dirty_.end()) dirty_.push_back(key);
+  }
+}
+
+// The first list is complete; after that any change may be held back, so that kinds and objects
+// arrive in any order and an object's versions in between are never seen.
+std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
+  std::vector<Delta> taken;
+  if (!delayed_.empty() && faults.Chance(50)) CarryOutDelayed();
+  std::deque<FakeCluster::Key> held;
+  for (const FakeCluster::Key& key : dirty_) {
+    if (listed_ && faults.Chance(faults.hold_back)) {
+      held.push_back(key);
+    } else {
+      taken.push_back(cluster_.Newest(key));
+    }
+  }
+  listed_ = true;
+  dirty_ = std::move(held);
+  taken.insert(taken.end(), results_.begin(), results_.end());
+  results_.clear();
+  return taken;
+}
+
+namespace {
+
+// What two effects may not be under way for at once.
+std::string ObjectOf(const Effect& effect) {
+  struct Object {
+    std::string operator()(const CreateJob& one) const { return one.run_id; }
+    std::string operator()(const DeleteJob& one) const { return one.run_id; }
+    std::string operator()(const ConfirmRunAbsent& one) const { return one.run_id; }
+    std::string operator()(const ConfirmObjectAbsent& one) const { return one.uid; }
+    std::string operator()(const ProveTemplate& one) const { return one.definition->meta.uid; }
+    std::string operator()(const DeleteWant& one) const { return one.uid; }
+    std::string operator()(const PatchStatus& one) const { return "status " + one.uid; }
+  };
+  return std::visit(Object{}, effect);
+}
+
+}  // namespace
+
+void FakeView::CarryOutDelayed() {
+  std::vector<Effect> due;
+  due.swap(delayed_);
+  for (const Effect& effect : due) cluster_.Apply(effect, results_);
+}
+
+void FakeView::Submit(const std::string&, std::vector<Effect> effects) {
+  for (const Effect& effect : effects) {
+    if (crashed_) return;
+    const bool busy = std::any_of(delayed_.begin(), delayed_.end(), [&](const Effect& other) {
+      return ObjectOf(other) == ObjectOf(effect);
+    });
+    if (busy || faults.Chance(faults.lose)) continue;
+    if (faults.Chance(faults.delay)) {
+      delayed_.push_back(effect);
+    } else {
+      cluster_.Apply(effect, results_);
+    }
+    crashed_ = faults.Chance(faults.crash);
+  }
 }
 
 }  // namespace databuild

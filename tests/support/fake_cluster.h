@@ -1,13 +1,18 @@
-// FakeCluster: Cluster in memory. Objects are applied by the test; Jobs live until the test, or the
-// rule it gave, ends them. Behaves as the real one where the planner can tell: names and uids,
-// results of effects, absence only by a live GET. Single threaded.
+// A Kubernetes in memory. FakeCluster is what there is: objects that people apply, Jobs that live
+// until the test, or the rule it gave, ends them. FakeView is what one operator process sees and
+// does of it: news may be held back, effects delayed, refused, or cut off by the death of the
+// process. Behaves as the real one where the planner can tell: names and uids, results of effects,
+// absence only by a live GET, the newest version of an object only. Single threaded.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "controller/reconciler/cluster.h"
@@ -28,15 +33,27 @@ struct JobEnd {
   std::string terminated_reason = "Completed";
 };
 
-class FakeCluster final : public Cluster {
+// What goes wrong between an operator and the cluster, each in percent of the chances it has.
+struct ClusterFaults {
+  int hold_back = 0;  // a change is not delivered yet; later changes of others may be
+  int delay = 0;      // an effect is carried out at some later submission
+  int lose = 0;       // an effect is not carried out, and nobody is told
+  int crash = 0;      // the process dies after an effect
+  std::mt19937_64* random = nullptr;
+
+  bool Chance(int percent) const {
+    return percent > 0 && (*random)() % 100 < static_cast<uint64_t>(percent);
+  }
+};
+
+class FakeView;
+
+class FakeCluster {
  public:
   explicit FakeCluster(FakeClock& clock) : clock_(clock) {}
 
-  // --- Cluster
-  bool Synced(const std::string&) const override { return synced; }
-  std::vector<Delta> TakeDeltas(const std::string&) override;
-  void Submit(const std::string& graph, std::vector<Effect> effects) override;
-  void OnChange(std::function<void(const std::string&)>) override {}
+  // A new process's connection: it is shown everything once.
+  std::unique_ptr<FakeView> Connect();
 
   // --- What people do
   ObservedWant& PutWant(const std::string& name, std::vector<std::string> partitions);
@@ -52,15 +69,15 @@ class FakeCluster final : public Cluster {
   void Touch(const ObservedDataJob& job);
   void DeleteDataJob(const std::string& name);
   std::string WantUid(const std::string& name) const { return wants_.at(name)->meta.uid; }
+  const auto& wants() const { return wants_; }          // by name
+  const auto& data_jobs() const { return data_jobs_; }  // by name
 
   // --- What Jobs do
   // Decides how the Job of a run ends; called when its pod starts.
   std::function<JobEnd(const CreateJob&)> rule = [](const CreateJob&) { return JobEnd{}; };
   // Jobs go one step further: pods start, started ones end. True if anything changed.
   bool StepJobs();
-  void DeleteJobByHand(std::string run_id);
-  // Delivers every object again, as a first list does.
-  void Relist();
+  void DeleteJobByHand(const std::string& run_id);
 
   // --- What a test looks at
   bool synced = true;
@@ -69,30 +86,73 @@ class FakeCluster final : public Cluster {
   std::map<std::string, WantStatus> want_status;  // by name, newest
   std::map<std::string, TaintStatus> taint_status;
   std::map<std::string, DataJobStatus> job_status;
-  std::map<std::string, size_t> effects;   // by kind
+  std::map<std::string, size_t> effects;   // carried out, by kind
   std::set<std::string> refuse_templates;  // DataJob names the API server refuses
   std::set<std::string> refuse_jobs;       // labels whose Jobs are refused (quota)
   const Condition& WantCondition(const std::string& name, const std::string& type) const;
 
  private:
-  void Apply(const CreateJob& effect);
-  void Apply(const DeleteJob& effect);
-  void Apply(const ConfirmRunAbsent& effect);
-  void Apply(const ConfirmObjectAbsent& effect);
-  void Apply(const ProveTemplate& effect);
-  void Apply(const databuild::DeleteWant& effect);
-  void Apply(const PatchStatus& effect);
+  friend class FakeView;
+  enum class Kind { kDataJob, kWant, kTaint, kJob };
+  using Key = std::pair<Kind, std::string>;  // by name, uid, uid, run id
+
+  // Carries out an effect; what the caller is told goes to `results`.
+  void Apply(const Effect& effect, std::vector<Delta>& results);
+  void Do(const CreateJob& effect, std::vector<Delta>& results);
+  void Do(const DeleteJob& effect, std::vector<Delta>& results);
+  void Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results);
+  void Do(const ConfirmObjectAbsent& effect, std::vector<Delta>& results);
+  void Do(const ProveTemplate& effect, std::vector<Delta>& results);
+  void Do(const databuild::DeleteWant& effect, std::vector<Delta>& results);
+  void Do(const PatchStatus& effect, std::vector<Delta>& results);
+  void EndPod(ObservedJob& job, const JobEnd& end) const;
   std::string NewUid();
-  void Show(const std::string& run_id);
+  void Changed(Kind kind, const std::string& id);
+  std::vector<Key> Everything() const;
+  Delta Newest(const Key& key) const;
 
   FakeClock& clock_;
   uint64_t next_uid_ = 1;
-  std::vector<Delta> deltas_;
   std::map<std::string, std::shared_ptr<ObservedWant>> wants_;
   std::map<std::string, std::shared_ptr<ObservedTaint>> taints_;
-  std::map<std::string, std::shared_ptr<ObservedDataJob>> jobs_;
+  std::map<std::string, std::shared_ptr<ObservedDataJob>> data_jobs_;
   std::map<std::string, ObservedJob> observed_;  // by run id
   std::map<std::string, JobEnd> ends_;
+  std::set<FakeView*> views_;
+};
+
+class FakeView final : public Cluster {
+ public:
+  explicit FakeView(FakeCluster& cluster);
+  // What was under way is carried out or not, as `faults` draws.
+  ~FakeView() override;
+  FakeView(const FakeView&) = delete;
+  FakeView& operator=(const FakeView&) = delete;
+
+  bool Synced(const std::string&) const override { return cluster_.synced; }
+  std::vector<Delta> TakeDeltas(const std::string&) override;
+  void Submit(const std::string& graph, std::vector<Effect> effects) override;
+  void OnChange(std::function<void(const std::string&)>) override {}
+
+  // Whether TakeDeltas has anything to give.
+  bool HasNews() const { return !dirty_.empty() || !results_.empty(); }
+  // Everything is delivered again, as a watch that starts anew does.
+  void Relist();
+  // The process has died in a submission: nothing of it is carried out any more.
+  bool crashed() const { return crashed_; }
+
+  ClusterFaults faults;
+
+ private:
+  friend class FakeCluster;
+  void CarryOutDelayed();
+
+  FakeCluster& cluster_;
+  bool listed_ = false;
+  bool crashed_ = false;
+  std::deque<FakeCluster::Key> dirty_;
+  std::vector<Delta> results_;
+  std::vector<Effect> delayed_;
 };
 
 }  // namespace databuild

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "bel/base/check.h"
+#include "bel/state_digest.h"
+
 namespace databuild {
 namespace {
 
@@ -17,40 +20,91 @@ PlannerOptions PlannerWorld::Defaults() {
   return options;
 }
 
-PlannerWorld::PlannerWorld(PlannerOptions options) : options_(std::move(options)) {}
+// Goes away in the order opposite to how it was made.
+struct PlannerWorld::Process {
+  Process(Storage& shared, FakeCluster& cluster, const WorldFaults& faults)
+      : storage(shared), view(cluster.Connect()) {
+    storage.faults = faults.storage;
+    view->faults = faults.cluster;
+  }
+  bool crashed() const { return storage.crashed() || view->crashed(); }
+
+  FaultyStorage storage;
+  std::unique_ptr<FakeView> view;
+  std::unique_ptr<EventLog> log;
+  std::unique_ptr<GraphReconciler> reconciler;
+  bool fenced = false;
+};
+
+PlannerWorld::PlannerWorld(PlannerOptions options, uint32_t max_runs)
+    : options_(std::move(options)),
+      slots_(max_runs),
+      storage_([this] { return options_.log_id; }),
+      process_(NewProcess()) {}
+
+PlannerWorld::~PlannerWorld() = default;
+
+std::unique_ptr<PlannerWorld::Process> PlannerWorld::NewProcess() {
+  auto process = std::make_unique<Process>(storage_, cluster, faults_);
+  LogOptions options;
+  options.storage = &process->storage;
+  options.graph = options_.graph;
+  options.holder = "operator-" + std::to_string(next_holder_++);
+  options.cluster_uid = "22222222-2222-4222-8222-222222222222";
+  options.clock = &clock;
+  Result<std::unique_ptr<EventLog>> opened = EventLog::Open(options);
+  CHECK(opened.ok());
+  process->log = std::move(*opened);
+  process->reconciler = std::make_unique<GraphReconciler>(
+      options_,
+      GraphReconciler::Parts{process->log.get(), process->view.get(), &clock, &slots_, {}});
+  return process;
+}
 
 size_t PlannerWorld::Tick() {
-  for (const Delta& delta : cluster.TakeDeltas(options_.graph)) {
-    snapshot_.Apply(delta);
-    if (planner_) planner_->Observe(delta);
+  const TickReport report = process_->reconciler->Tick();
+  Judge(report);
+  ReadLog();
+  if (process_->crashed()) Restart();
+  return report.events;
+}
+
+void PlannerWorld::Judge(const TickReport& report) {
+  if (!report.append_error || !violation_.empty()) return;
+  const Errc code = report.append_error->code;
+  if (code != Errc::kUnavailable && code != Errc::kFenced)
+    violation_ = report.append_error->message;
+}
+
+void PlannerWorld::TickFormer() {
+  if (!former_) return;
+  const TickReport report = former_->reconciler->Tick();
+  Judge(report);
+  ReadLog();
+  if ((report.append_error && report.append_error->code == Errc::kFenced) || former_->crashed())
+    former_.reset();
+}
+
+void PlannerWorld::ReadLog() {
+  while (true) {
+    const Result<StoredPage> page =
+        storage_.List(options_.graph, {.since_idx = static_cast<int64_t>(log.size())});
+    CHECK(page.ok());
+    for (const StoredEvent& stored : page->events) {
+      v1::BuildEvent& event = log.emplace_back();
+      CHECK(event.ParseFromString(stored.payload));
+      CHECK(event.idx() == static_cast<int64_t>(log.size()));
+    }
+    if (page->events.empty()) return;
   }
-  if (!planner_) planner_ = std::make_unique<Planner>(options_, state, snapshot_);
-  std::vector<v1::BuildEvent> events = planner_->DecideEvents(clock.now, UINT32_MAX);
-  for (v1::BuildEvent& event : events) {
-    event.set_idx(state.idx() + 1);
-    event.set_timestamp(std::max(state.last_event_at() + 1, clock.now));
-    const Status legal = CheckTransition(state, event);
-    if (!legal.ok() && violation_.empty())
-      violation_ = legal.error().message + "\n" + event.DebugString();
-    state.Apply(event);
-    log.push_back(event);
-  }
-  for (const v1::BuildEvent& event : events) planner_->Observe(event);
-  if (events.empty()) cluster.Submit(options_.graph, planner_->DecideEffects(clock.now));
-  return events.size();
 }
 
 void PlannerWorld::Settle() {
   for (int i = 0; i < kMaxTicks; ++i) {
-    const size_t before = cluster.created.size();
-    if (Tick() == 0 && cluster.created.size() == before && !planner_->HasWork(clock.now)) {
-      const std::vector<Delta> rest = cluster.TakeDeltas(options_.graph);
-      if (rest.empty()) return;
-      for (const Delta& delta : rest) {
-        snapshot_.Apply(delta);
-        planner_->Observe(delta);
-      }
-    }
+    const size_t created = cluster.created.size();
+    const bool decided = Tick() > 0 || cluster.created.size() > created;
+    const std::optional<TimeNs> wake = process_->reconciler->NextWake();
+    if (!decided && !process_->view->HasNews() && (!wake || *wake > clock.now)) return;
   }
   if (violation_.empty()) violation_ = "the planner does not come to rest";
 }
@@ -63,28 +117,44 @@ void PlannerWorld::Run(DurationNs horizon) {
       clock.now += kSecond;
       continue;
     }
-    const std::optional<TimeNs> wake = planner_->NextWake();
+    const std::optional<TimeNs> wake = process_->reconciler->NextWake();
     if (!wake || *wake > end) return;
     clock.now = std::max(clock.now, *wake);
   }
 }
 
 void PlannerWorld::Restart() {
-  planner_.reset();
-  snapshot_ = Snapshot{};
-  cluster.TakeDeltas(options_.graph);
-  cluster.Relist();
+  process_.reset();
+  process_ = NewProcess();
+}
+
+void PlannerWorld::TakeOver() {
+  former_ = std::move(process_);
+  process_ = NewProcess();
+}
+
+void PlannerWorld::SetFaults(const WorldFaults& faults) {
+  faults_ = faults;
+  for (Process* process : {process_.get(), former_.get()}) {
+    if (!process) continue;
+    process->storage.faults = faults.storage;
+    process->view->faults = faults.cluster;
+  }
+}
+
+const BuildState& PlannerWorld::state() const {
+  return *process_->log->WithState([](const BuildState& state) { return &state; });
 }
 
 std::string PlannerWorld::RefStatus(const std::string& ref) const {
-  const Index partition = state.FindPartition(ref);
+  const Index partition = state().FindPartition(ref);
   if (partition == kNone) return "unknown";
-  const v1::PartitionStatus status = state.RefStatus(partition);
+  const v1::PartitionStatus status = state().RefStatus(partition);
   return status == v1::PARTITION_UNKNOWN ? "wanted" : StatusName(EntityKind::kInstance, status);
 }
 
 const Want& PlannerWorld::WantOf(const std::string& name) const {
-  for (const Want& want : state.wants()) {
+  for (const Want& want : state().wants()) {
     if (want.name == name) return want;
   }
   CHECK(false);
@@ -97,13 +167,18 @@ std::string PlannerWorld::WantStatusName(const std::string& name) const {
 std::vector<std::string> PlannerWorld::BuildStatuses(const std::string& want) const {
   std::vector<std::string> statuses;
   for (Index build : WantOf(want).builds) {
-    statuses.push_back(StatusName(EntityKind::kBuild, state.build(build).status));
+    statuses.push_back(StatusName(EntityKind::kBuild, state().build(build).status));
   }
   return statuses;
 }
 
 PartitionReason PlannerWorld::Why(const std::string& want, const std::string& ref) const {
-  return planner_->Explain(state.FindWant(WantOf(want).id), state.FindPartition(ref), clock.now);
+  PartitionReason reason;
+  process_->reconciler->Read(
+      [&](const BuildState& state, const GraphReconciler::Explainer& explain) {
+        reason = explain(state.FindWant(WantOf(want).id), state.FindPartition(ref));
+      });
+  return reason;
 }
 
 size_t PlannerWorld::CountEvents(v1::BuildEvent::EventTypeCase type) const {
@@ -147,15 +222,18 @@ std::string PlannerWorld::Transcript() const {
   return text;
 }
 
-bool PlannerWorld::ReplayAgrees() const {
+std::string PlannerWorld::ReplayDiffers() const {
   BuildState replayed;
   for (const v1::BuildEvent& event : log) replayed.Apply(event);
-  if (replayed.partitions_by_status() != state.partitions_by_status()) return false;
-  for (Index i = 0; i < state.wants().size(); ++i) {
-    if (replayed.want(i).unavailable != state.want(i).unavailable) return false;
-    if (replayed.want(i).status != state.want(i).status) return false;
+  for (int i = 0; i < kStateSections; ++i) {
+    const auto section = static_cast<StateSection>(i);
+    const auto all = [&](const BuildState& of) {
+      return StateRange{section, 0, StateSize(of, section)};
+    };
+    if (StateDigest(replayed, all(replayed)) != StateDigest(state(), all(state())))
+      return StateSectionName(section);
   }
-  return true;
+  return "";
 }
 
 }  // namespace databuild
