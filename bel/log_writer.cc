@@ -62,7 +62,8 @@ LogWriter::LogWriter(Storage* storage, Mode mode) : storage_(storage), mode_(mod
 LogWriter::~LogWriter() = default;
 
 void LogWriter::Schedule(const std::shared_ptr<LogStream>& stream) {
-  if (stream->scheduled || stream->queue.empty() || stream->lost || stream->terminal) return;
+  if (stream->scheduled || stream->queue.size() == stream->sent) return;
+  if (stream->lost || stream->terminal) return;
   stream->scheduled = true;
   ready_.push_back(stream);
 }
@@ -73,15 +74,38 @@ void LogWriter::Unschedule(const std::shared_ptr<LogStream>& stream) {
   stream->scheduled = false;
 }
 
-bool LogWriter::MayRecover(const LogStream& stream) const {
-  return stream.lost && (mode_ == Mode::kInline || stream.retry_at <= MonotonicNow());
+bool LogWriter::CanCommit() const {
+  return !sending_ && !ready_.empty() &&
+         groups_begun_ - groups_ended_ < static_cast<uint64_t>(storage_->max_in_flight());
+}
+
+// Only when all that was sent has been answered is there anything to compare.
+bool LogWriter::MayRecover(const LogStream& stream) {
+  return stream.lost && !stream.terminal && !stream.recovering && stream.groups_sent == 0;
+}
+
+std::shared_ptr<LogStream> LogWriter::DueRecovery() const {
+  const TimeNs now = MonotonicNow();
+  for (const auto& stream : lost_) {
+    if (MayRecover(*stream) && stream->retry_at <= now) return stream;
+  }
+  return nullptr;
+}
+
+// 0: none is planned.
+TimeNs LogWriter::NextRecovery() const {
+  TimeNs next = 0;
+  for (const auto& stream : lost_) {
+    if (MayRecover(*stream)) next = next == 0 ? stream->retry_at : std::min(next, stream->retry_at);
+  }
+  return next;
 }
 
 Status LogWriter::AwaitWritable(const std::shared_ptr<LogStream>& stream, DurationNs timeout) {
   const TimeNs deadline = MonotonicNow() + timeout;
   Lock lock(mutex_);
   while (stream->lost && !stream->terminal) {
-    if (mode_ == Mode::kInline && !stepping_) {
+    if (mode_ == Mode::kInline && MayRecover(*stream)) {
       Recover(lock, stream);
       if (stream->lost) return NotInTime(*stream, kNothingQueued);
     } else if (stepped_.wait_until(lock, TimePoint(deadline)) == std::cv_status::timeout) {
@@ -114,12 +138,12 @@ Status LogWriter::AwaitDurable(const std::shared_ptr<LogStream>& stream, int64_t
   Lock lock(mutex_);
   while (stream->durable_head < idx) {
     if (stream->terminal) return *stream->terminal;
-    if (!stepping_ && stream->lost && mode_ == Mode::kInline) {
+    if (mode_ == Mode::kInline && MayRecover(*stream)) {
       Recover(lock, stream);
       if (stream->lost) return NotInTime(*stream, kMayBeRecorded);
       continue;
     }
-    if (!stepping_ && !stream->lost) {
+    if (!stream->lost && CanCommit()) {
       CommitGroup(lock);
       continue;
     }
@@ -142,7 +166,7 @@ void LogWriter::Leave(const std::shared_ptr<LogStream>& stream) {
     stream->terminal =
         Error{Errc::kCancelled, "log of graph " + stream->request.graph + " was closed"};
   }
-  stepped_.wait(lock, [&] { return !stepping_; });
+  stepped_.wait(lock, [&] { return stream->groups_sent == 0 && !stream->recovering; });
   Unschedule(stream);
   for (const auto& batch : stream->queue) batch->done.notify_all();
   stream->apply = nullptr;
@@ -171,7 +195,8 @@ std::vector<LogWriter::Share> LogWriter::TakeGroup() {
     ready_.pop_front();
     stream->scheduled = false;
     Share share{stream, {}};
-    for (const auto& batch : stream->queue) {
+    for (size_t i = stream->sent; i < stream->queue.size(); ++i) {
+      const auto& batch = stream->queue[i];
       const auto count = static_cast<int64_t>(batch->stored.size());
       full = events > 0 && (events + count > kGroupEvents || bytes + batch->bytes > kGroupBytes);
       if (full) break;
@@ -179,7 +204,13 @@ std::vector<LogWriter::Share> LogWriter::TakeGroup() {
       bytes += batch->bytes;
       share.batches.push_back(batch);
     }
-    if (share.batches.size() < stream->queue.size()) Schedule(stream);
+    if (!share.batches.empty()) {
+      share.expected_head =
+          stream->sent == 0 ? stream->durable_head : stream->queue[stream->sent - 1]->last_idx();
+      stream->sent += share.batches.size();
+      ++stream->groups_sent;
+    }
+    Schedule(stream);
     if (!share.batches.empty()) group.push_back(std::move(share));
   }
   return group;
@@ -188,25 +219,38 @@ std::vector<LogWriter::Share> LogWriter::TakeGroup() {
 void LogWriter::CommitGroup(Lock& lock) {
   const std::vector<Share> group = TakeGroup();
   CHECK(!group.empty());
-  stepping_ = true;
+  const uint64_t ticket = groups_begun_++;
+  sending_ = true;
   std::vector<AppendBatch> batches;
   for (const Share& share : group) {
-    AppendBatch batch{
-        share.stream->request.graph, share.stream->epoch, share.stream->durable_head, {}};
+    const LogStream& stream = *share.stream;
+    AppendBatch batch{stream.request.graph, stream.epoch, share.expected_head, {}};
     for (const auto& pending : share.batches) batch.events.emplace_back(pending->stored);
     batches.push_back(std::move(batch));
   }
   lock.unlock();
   const TimeNs started = MonotonicNow();
-  const auto results = storage_->AppendAll(batches);
+  const auto append = storage_->BeginAppend(batches);
+  lock.lock();
+  sending_ = false;
+  WakeNext();
+  lock.unlock();
+  const auto results = append->Wait();
   const DurationNs took = MonotonicNow() - started;
   lock.lock();
+  turn_.wait(lock, [&] { return groups_ended_ == ticket; });
   for (size_t i = 0; i < group.size(); ++i) FinishShare(lock, group[i], results[i], took);
-  EndStep();
+  ++groups_ended_;
+  turn_.notify_all();
+  stepped_.notify_all();
+  WakeNext();
 }
 
 void LogWriter::FinishShare(Lock& lock, const Share& share, const Result<int64_t>& result,
                             DurationNs took) {
+  --share.stream->groups_sent;
+  // What follows a group that failed is settled with it.
+  if (share.stream->lost || share.stream->terminal) return;
   if (!result.ok()) {
     // A conflict can only be an earlier append of ours that arrived late: heads are compared.
     if (IsTerminal(result.error().code)) return Terminate(lock, share.stream, result.error());
@@ -234,6 +278,7 @@ void LogWriter::Finish(Lock& lock, const std::shared_ptr<LogStream>& stream,
   for (const auto& batch : batches) {
     CHECK(stream->queue.front() == batch);
     stream->queue.pop_front();
+    if (stream->sent > 0) --stream->sent;
     stream->queued_events -= static_cast<int64_t>(batch->stored.size());
     stream->durable_head = batch->last_idx();
     batch->done.notify_all();
@@ -313,7 +358,8 @@ Result<size_t> LogWriter::CountRecorded(const LogStream& stream, const Batches& 
 }
 
 void LogWriter::Recover(Lock& lock, const std::shared_ptr<LogStream>& stream) {
-  stepping_ = true;
+  stream->recovering = true;
+  stream->sent = 0;  // nothing is on its way any more
   Batches batches(stream->queue.begin(), stream->queue.end());
   lock.unlock();
   // Waits for an append of ours that is still committing, and fences one that has not begun.
@@ -321,67 +367,70 @@ void LogWriter::Recover(Lock& lock, const std::shared_ptr<LogStream>& stream) {
   Result<size_t> recorded = size_t{0};
   if (acquired.ok()) recorded = CountRecorded(*stream, batches, *acquired);
   lock.lock();
-  if (!acquired.ok() || !recorded.ok()) {
+  if (stream->terminal) {
+    // Closed meanwhile.
+  } else if (!acquired.ok() || !recorded.ok()) {
     const Error& error = acquired.ok() ? recorded.error() : acquired.error();
     if (IsTerminal(error.code) || error.code == Errc::kPermissionDenied) {
       Terminate(lock, stream, error);
     } else {
       Lose(stream, error);
     }
-    EndStep();
-    return;
+  } else {
+    batches.resize(*recorded);
+    Resume(lock, stream, *acquired, batches);
   }
-  batches.resize(*recorded);
-  Finish(lock, stream, batches);
+  stream->recovering = false;
+  stepped_.notify_all();
+  WakeNext();
+}
+
+void LogWriter::Resume(Lock& lock, const std::shared_ptr<LogStream>& stream,
+                       const Acquired& acquired, const Batches& recorded) {
+  Finish(lock, stream, recorded);
   LogInfo("the build event log is writable again",
           {{"graph", stream->request.graph},
-           {"epoch", acquired->epoch},
-           {"head", acquired->head},
-           {"batches_found", *recorded},
+           {"epoch", acquired.epoch},
+           {"head", acquired.head},
+           {"batches_found", recorded.size()},
            {"batches_to_send", stream->queue.size()},
            {"lost_ms", (MonotonicNow() - stream->lost_since) / kMillisecond}});
-  stream->epoch = acquired->epoch;
+  stream->epoch = acquired.epoch;
   stream->lost.reset();
   std::erase(lost_, stream);
   Schedule(stream);
-  EndStep();
 }
 
-void LogWriter::EndStep() {
-  stepping_ = false;
-  stepped_.notify_all();
-  if (ready_.empty() && lost_.empty()) return;
-  if (mode_ == Mode::kThread) {
-    work_.notify_one();
-  } else if (!ready_.empty()) {
-    // Somebody who waits goes on with the next group.
-    ready_.front()->queue.front()->done.notify_all();
+// The thread if it is free, else somebody who waits, goes on with the next group.
+void LogWriter::WakeNext() {
+  if (mode_ == Mode::kThread && thread_waits_) {
+    if (CanCommit() || !lost_.empty()) work_.notify_one();
+  } else if (CanCommit()) {
+    const LogStream& next = *ready_.front();
+    next.queue[next.sent]->done.notify_all();
   }
 }
 
 void LogWriter::Loop(std::stop_token stop) {
   Lock lock(mutex_);
-  const auto due = [&]() -> std::shared_ptr<LogStream> {
-    for (const auto& stream : lost_) {
-      if (MayRecover(*stream)) return stream;
-    }
-    return nullptr;
-  };
   while (!stop.stop_requested()) {
-    work_.wait(lock, stop, [&] { return !stepping_ && (!ready_.empty() || !lost_.empty()); });
-    if (stop.stop_requested()) return;
-    if (ready_.empty() && due() == nullptr) {
-      TimeNs retry_at = lost_.front()->retry_at;
-      for (const auto& stream : lost_) retry_at = std::min(retry_at, stream->retry_at);
-      work_.wait_until(lock, stop, TimePoint(retry_at),
-                       [&] { return stepping_ || !ready_.empty(); });
+    if (const auto stream = DueRecovery()) {
+      Recover(lock, stream);
       continue;
     }
-    if (const auto stream = due()) {
-      Recover(lock, stream);
-    } else if (!ready_.empty()) {
+    if (CanCommit()) {
       CommitGroup(lock);
+      continue;
     }
+    thread_waits_ = true;
+    const TimeNs retry_at = NextRecovery();
+    const auto wanted = [&] { return CanCommit() || NextRecovery() != retry_at; };
+    if (retry_at == 0) {
+      work_.wait(lock, stop, wanted);
+    } else {
+      work_.wait_until(lock, stop, TimePoint(retry_at), wanted);
+    }
+    thread_waits_ = false;
   }
 }
 

@@ -1,9 +1,11 @@
 // LogWriter: group commit for all logs of one Storage.
 //
-// Callers queue batches; whoever finds the storage idle commits a group for everybody: up to 1,024
-// events or 1 MiB of all graphs in one transaction, no artificial delay. A thread of its own takes
-// over under load, and recovers streams whose last append has an unknown outcome: it takes a new
-// epoch, compares heads, and either reports success or sends the same bytes again. Never a guess.
+// Callers queue batches; whoever finds the storage free commits a group for everybody: up to 1,024
+// events or 1 MiB of all graphs in one transaction, no artificial delay. Where the storage allows
+// it a second group is sent while the first still commits; groups end in the order they were sent.
+// A thread of its own takes over under load, and recovers streams whose last append has an unknown
+// outcome: once nothing of the stream is on its way it takes a new epoch, compares heads, and
+// either reports success or sends the same bytes again. Never a guess.
 //
 // Thread-safe. Outlives the EventLogs that use it; the Storage outlives it.
 #pragma once
@@ -54,7 +56,10 @@ struct LogStream {
   std::string log_id;
   int64_t epoch = 0;
   int64_t durable_head = 0;
-  std::deque<std::shared_ptr<PendingBatch>> queue;  // in idx order; the front may be in flight
+  std::deque<std::shared_ptr<PendingBatch>> queue;  // in idx order
+  size_t sent = 0;                                  // this many from the front are on their way
+  int groups_sent = 0;                              // that carry them
+  bool recovering = false;
   int64_t queued_events = 0;
   bool scheduled = false;     // stands in the writer's list
   std::optional<Error> lost;  // outcome of an append unknown: recover before the next
@@ -101,13 +106,19 @@ class LogWriter {
   struct Share {
     std::shared_ptr<LogStream> stream;
     Batches batches;
+    int64_t expected_head = 0;
   };
 
-  // These need the lock; those that take it unlock while they talk to the storage or call back. One
-  // step at a time: stepping_ is false before, true meanwhile.
+  // These need the lock; those that take it unlock while they talk to the storage or call back.
   void CommitGroup(Lock& lock);
   void Recover(Lock& lock, const std::shared_ptr<LogStream>& stream);
-  void EndStep();
+  void Resume(Lock& lock, const std::shared_ptr<LogStream>& stream, const Acquired& acquired,
+              const Batches& recorded);
+  bool CanCommit() const;
+  static bool MayRecover(const LogStream& stream);
+  std::shared_ptr<LogStream> DueRecovery() const;
+  TimeNs NextRecovery() const;
+  void WakeNext();
   std::vector<Share> TakeGroup();
   void FinishShare(Lock& lock, const Share& share, const Result<int64_t>& result, DurationNs took);
   void Finish(Lock& lock, const std::shared_ptr<LogStream>& stream, const Batches& batches);
@@ -115,7 +126,6 @@ class LogWriter {
   void Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream, const Error& error);
   void Schedule(const std::shared_ptr<LogStream>& stream);
   void Unschedule(const std::shared_ptr<LogStream>& stream);
-  bool MayRecover(const LogStream& stream) const;
 
   // How many of `batches` the log holds; an error when it holds something else. Without the lock.
   Result<size_t> CountRecorded(const LogStream& stream, const Batches& batches,
@@ -127,8 +137,11 @@ class LogWriter {
   const Mode mode_;
   mutable std::mutex mutex_;
   std::condition_variable_any work_;              // for the thread
-  std::condition_variable stepped_;               // a step ended
-  bool stepping_ = false;                         // somebody talks to the storage
+  std::condition_variable stepped_;               // a group or a recovery ended
+  std::condition_variable turn_;                  // a group ended
+  bool sending_ = false;                          // somebody takes and sends a group
+  uint64_t groups_begun_ = 0, groups_ended_ = 0;  // the difference is in flight
+  bool thread_waits_ = false;                     // the thread has nothing to do
   std::deque<std::shared_ptr<LogStream>> ready_;  // streams with something to send
   std::vector<std::shared_ptr<LogStream>> lost_;
   std::jthread thread_;  // last: stops first

@@ -17,13 +17,6 @@ TimeNs MonotonicNow() {
       .count();
 }
 
-template <typename T>
-void AppendBigEndian(std::string& out, T value) {
-  for (int shift = (sizeof(T) - 1) * 8; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<char>(static_cast<uint64_t>(value) >> shift));
-  }
-}
-
 // What the caller can do about an SQLSTATE.
 Errc CodeOf(std::string_view sqlstate) {
   const std::string_view kind = sqlstate.substr(0, 2);
@@ -49,82 +42,8 @@ std::string Seconds(DurationNs duration) {
 
 }  // namespace
 
-PostgresParams& PostgresParams::Int(int64_t value) {
-  AppendBigEndian(values_.emplace_back(), value);
-  types_.push_back(pg_type::kInt8);
-  return *this;
-}
-
-PostgresParams& PostgresParams::Int4(int32_t value) {
-  AppendBigEndian(values_.emplace_back(), value);
-  types_.push_back(pg_type::kInt4);
-  return *this;
-}
-
-PostgresParams& PostgresParams::Text(std::string_view text) {
-  values_.emplace_back(text);
-  types_.push_back(pg_type::kText);
-  return *this;
-}
-
-void PostgresParams::Append32(uint32_t value) { AppendBigEndian(values_.back(), value); }
-
-PostgresParams& PostgresParams::BeginArray(uint32_t element_type, size_t count, size_t bytes_hint) {
-  values_.emplace_back().reserve(20 + count * 4 + bytes_hint);
-  Append32(1);  // dimensions
-  Append32(0);  // no nulls
-  Append32(element_type);
-  Append32(static_cast<uint32_t>(count));
-  Append32(1);          // lower bound
-  types_.push_back(0);  // the statement's cast says
-  return *this;
-}
-
-PostgresParams& PostgresParams::ElementInt8(int64_t value) {
-  Append32(8);
-  AppendBigEndian(values_.back(), value);
-  return *this;
-}
-
-PostgresParams& PostgresParams::ElementInt4(int32_t value) {
-  Append32(4);
-  AppendBigEndian(values_.back(), value);
-  return *this;
-}
-
-PostgresParams& PostgresParams::ElementInt2(int16_t value) {
-  Append32(2);
-  AppendBigEndian(values_.back(), value);
-  return *this;
-}
-
-PostgresParams& PostgresParams::ElementBytes(std::string_view bytes) {
-  Append32(static_cast<uint32_t>(bytes.size()));
-  values_.back().append(bytes);
-  return *this;
-}
-
-PostgresRows::~PostgresRows() { PQclear(result_); }
-
-int PostgresRows::count() const { return PQntuples(result_); }
-
-int64_t PostgresRows::affected() const {
-  const char* text = PQcmdTuples(result_);
-  return *text == '\0' ? 0 : std::strtoll(text, nullptr, 10);
-}
-
-int64_t PostgresRows::Int(int row, int column) const {
-  const std::string_view bytes = Bytes(row, column);
-  uint64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
-  if (bytes.size() == 4) return static_cast<int32_t>(value);
-  if (bytes.size() == 2) return static_cast<int16_t>(value);
-  return static_cast<int64_t>(value);
-}
-
-std::string_view PostgresRows::Bytes(int row, int column) const {
-  return {PQgetvalue(result_, row, column), static_cast<size_t>(PQgetlength(result_, row, column))};
-}
+PostgresConnection::PostgresConnection(pg_conn* connection, DurationNs call_timeout)
+    : connection_(connection), call_timeout_(call_timeout), socket_(PQsocket(connection)) {}
 
 Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const std::string& uri,
                                                                      DurationNs connect_timeout,
@@ -180,6 +99,8 @@ Error PostgresConnection::Lost(std::string_view what) {
                "Postgres: " + std::string(what) + (reason.empty() ? "" : ": " + reason)};
 }
 
+Error PostgresConnection::Silent() { return Lost("no answer in " + FormatDuration(call_timeout_)); }
+
 Error PostgresConnection::FromResult(const pg_result* result) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (sqlstate == nullptr) return Lost("the connection was lost");
@@ -193,9 +114,11 @@ PostgresConnection::Deadline PostgresConnection::CallDeadline() const {
   return MonotonicNow() + call_timeout_ + kSecond;
 }
 
+bool PostgresConnection::IsOver(Deadline deadline) { return MonotonicNow() >= deadline; }
+
 Status PostgresConnection::WaitForSocket(bool also_writable, Deadline deadline) {
   const TimeNs left = deadline - MonotonicNow();
-  if (left <= 0) return Lost("no answer in " + FormatDuration(call_timeout_));
+  if (left <= 0) return Silent();
   pollfd socket{PQsocket(connection_), POLLIN, 0};
   if (also_writable) socket.events |= POLLOUT;
   const int ready = poll(&socket, 1, static_cast<int>(left / kMillisecond) + 1);
@@ -233,8 +156,8 @@ Result<PostgresRows> PostgresConnection::OnlyResult(Deadline deadline) {
   return rows;
 }
 
-Status PostgresConnection::Prepare(const char* sql, const PostgresParams& params,
-                                   Deadline deadline) {
+Status PostgresConnection::Prepare(const PostgresStatement& statement, Deadline deadline) {
+  const auto& [sql, params] = statement;
   if (prepared_.contains(sql)) return {};
   const std::string name = "databuild_" + std::to_string(prepared_.size() + 1);
   const std::vector<Oid> types(params.types().begin(), params.types().end());
@@ -265,7 +188,7 @@ Status PostgresConnection::SendPrepared(const PostgresStatement& statement) {
 
 Result<PostgresRows> PostgresConnection::Execute(const PostgresStatement& statement) {
   const Deadline deadline = CallDeadline();
-  RETURN_IF_ERROR(Prepare(statement.sql, statement.params, deadline));
+  RETURN_IF_ERROR(Prepare(statement, deadline));
   RETURN_IF_ERROR(SendPrepared(statement));
   return OnlyResult(deadline);
 }
@@ -276,51 +199,83 @@ Status PostgresConnection::Run(const char* sql) {
   return {};
 }
 
-Result<std::vector<PostgresRows>> PostgresConnection::CollectTogether(size_t count,
-                                                                      Deadline deadline) {
-  std::vector<PostgresRows> rows;
-  Status failed;
-  for (size_t i = 0; i < count + 2; ++i) {  // BEGIN first, COMMIT last
-    while (true) {
-      ASSIGN_OR_RETURN(pg_result * result, NextResult(deadline));
-      if (result == nullptr) break;
-      PostgresRows one(result);
-      if (!IsGood(result)) {
-        if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED && failed.ok())
-          failed = FromResult(result);
-      } else if (i > 0 && i <= count) {
-        rows.push_back(std::move(one));
-      }
+Status PostgresConnection::CopyIn(const char* sql, const std::function<std::string_view()>& next) {
+  if (PQsendQuery(connection_, sql) == 0) return Lost("could not send a statement");
+  ASSIGN_OR_RETURN(pg_result * begun, NextResult(CallDeadline()));
+  const PostgresRows first(begun);
+  if (PQresultStatus(begun) != PGRES_COPY_IN) {
+    const Error refused = FromResult(begun);
+    RETURN_IF_ERROR(OnlyResult(CallDeadline()));
+    return refused;
+  }
+  for (std::string_view chunk = next(); !chunk.empty(); chunk = next()) {
+    // The chunk before goes out first: at most one is held here.
+    RETURN_IF_ERROR(SendAll(CallDeadline()));
+    if (PQputCopyData(connection_, chunk.data(), static_cast<int>(chunk.size())) != 1 ||
+        PQflush(connection_) < 0) {
+      return Lost("the connection was lost while copying");
     }
   }
-  ASSIGN_OR_RETURN(pg_result * sync, NextResult(deadline));
-  PQclear(sync);
-  if (!failed.ok()) return failed.error();
-  if (rows.size() != count) return Lost("the server gave no result");
-  return rows;
+  if (PQputCopyEnd(connection_, nullptr) != 1) return Lost("could not end a copy");
+  RETURN_IF_ERROR(OnlyResult(CallDeadline()));
+  return {};
 }
 
-Result<std::vector<PostgresRows>> PostgresConnection::ExecuteTogether(
-    std::span<const PostgresStatement> statements) {
-  static constexpr char kBegin[] = "BEGIN";
-  static constexpr char kCommit[] = "COMMIT";
-  const PostgresStatement begin{kBegin, {}}, commit{kCommit, {}};
-  const Deadline deadline = CallDeadline();
-  RETURN_IF_ERROR(Prepare(kBegin, {}, deadline));
-  RETURN_IF_ERROR(Prepare(kCommit, {}, deadline));
-  for (const PostgresStatement& statement : statements) {
-    RETURN_IF_ERROR(Prepare(statement.sql, statement.params, deadline));
+Status PostgresConnection::SendTransaction(std::span<const PostgresStatement> statements,
+                                           Deadline deadline) {
+  if (broken_) return Lost("the connection was lost");
+  if (!pipelined_) {
+    for (const PostgresStatement& statement : statements) {
+      RETURN_IF_ERROR(Prepare(statement, deadline));
+    }
+    if (PQenterPipelineMode(connection_) == 0) return Lost("pipeline mode was refused");
+    pipelined_ = true;
   }
-  if (PQenterPipelineMode(connection_) == 0) return Lost("pipeline mode was refused");
-  RETURN_IF_ERROR(SendPrepared(begin));
-  for (const PostgresStatement& statement : statements) RETURN_IF_ERROR(SendPrepared(statement));
-  RETURN_IF_ERROR(SendPrepared(commit));
+  for (const PostgresStatement& statement : statements) {
+    CHECK(prepared_.contains(statement.sql));
+    RETURN_IF_ERROR(SendPrepared(statement));
+  }
   if (PQpipelineSync(connection_) == 0) return Lost("could not send the end of a transaction");
-  auto rows = CollectTogether(statements.size(), deadline);
-  if (!broken_ && PQexitPipelineMode(connection_) == 0) broken_ = true;
-  // A transaction that failed half way is left open by the skipped COMMIT: give the connection up.
-  if (!rows.ok()) broken_ = true;
-  return rows;
+  return SendAll(deadline);
+}
+
+Status PostgresConnection::SendAll(Deadline deadline) {
+  while (true) {
+    const int unsent = PQflush(connection_);
+    if (unsent < 0) return Lost("the connection was lost while sending");
+    if (unsent == 0) return {};
+    RETURN_IF_ERROR(WaitForSocket(true, deadline));
+    // What the server says meanwhile, or both sides could wait for the other to read.
+    if (PQconsumeInput(connection_) == 0) return Lost("the connection was lost");
+  }
+}
+
+Result<bool> PostgresConnection::HasResult() {
+  if (broken_) return Lost("the connection was lost");
+  if (PQisBusy(connection_) == 0) return true;
+  if (PQconsumeInput(connection_) == 0) return Lost("the connection was lost");
+  return PQisBusy(connection_) == 0;
+}
+
+pg_result* PostgresConnection::TakeResult() { return PQgetResult(connection_); }
+
+bool PostgresConnection::HungUp() const { return PQstatus(connection_) != CONNECTION_OK; }
+
+PostgresConnection::ResultKind PostgresConnection::KindOf(const pg_result* result) {
+  switch (PQresultStatus(result)) {
+    case PGRES_PIPELINE_SYNC:
+      return ResultKind::kSync;
+    case PGRES_PIPELINE_ABORTED:
+      return ResultKind::kSkipped;
+    default:
+      return IsGood(result) ? ResultKind::kGood : ResultKind::kFailed;
+  }
+}
+
+void PostgresConnection::AwaitInput() const {
+  constexpr int kLongestMs = 200;  // a socket that another thread has closed wakes nobody
+  pollfd socket{socket_, POLLIN, 0};
+  poll(&socket, 1, kLongestMs);
 }
 
 }  // namespace databuild

@@ -6,69 +6,22 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "bel/base/clock.h"
 #include "bel/base/result.h"
+#include "bel/postgres_values.h"
 
 struct pg_conn;
 struct pg_result;
 
 namespace databuild {
-
-// Parameters of one statement, all binary. Arrays are given element by element.
-class PostgresParams {
- public:
-  PostgresParams& Int(int64_t value);   // bigint
-  PostgresParams& Int4(int32_t value);  // integer
-  PostgresParams& Text(std::string_view text);
-  // One array of `count` elements follows by Element*().
-  PostgresParams& BeginArray(uint32_t element_type, size_t count, size_t bytes_hint);
-  PostgresParams& ElementInt8(int64_t value);
-  PostgresParams& ElementInt4(int32_t value);
-  PostgresParams& ElementInt2(int16_t value);
-  PostgresParams& ElementBytes(std::string_view bytes);
-
-  const std::vector<std::string>& values() const { return values_; }
-  const std::vector<uint32_t>& types() const { return types_; }
-
- private:
-  void Append32(uint32_t value);
-  std::vector<std::string> values_;
-  std::vector<uint32_t> types_;  // type oids
-};
-
-namespace pg_type {  // oids of pg_type.dat, fixed for all versions
-inline constexpr uint32_t kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kUuid = 2950;
-}  // namespace pg_type
-
-// Rows in binary form.
-class PostgresRows {
- public:
-  explicit PostgresRows(pg_result* result) : result_(result) {}
-  PostgresRows(PostgresRows&& other) noexcept : result_(std::exchange(other.result_, nullptr)) {}
-  PostgresRows& operator=(PostgresRows&& other) noexcept {
-    std::swap(result_, other.result_);
-    return *this;
-  }
-  ~PostgresRows();
-
-  int count() const;
-  int64_t affected() const;
-  // Of a bigint, integer, smallint or boolean column, by its size.
-  int64_t Int(int row, int column) const;
-  std::string_view Bytes(int row, int column) const;
-  std::string Text(int row, int column) const { return std::string(Bytes(row, column)); }
-
- private:
-  pg_result* result_;
-};
 
 struct PostgresStatement {
   const char* sql = nullptr;  // found by its address once prepared: pass a constant
@@ -88,32 +41,50 @@ class PostgresConnection {
   Result<PostgresRows> Execute(const PostgresStatement& statement);
   // Text that may hold several statements, no parameters, no rows.
   Status Run(const char* sql);
-  // BEGIN, the statements, COMMIT in one round trip. An error is that of the first that failed;
-  // nothing is committed then.
-  Result<std::vector<PostgresRows>> ExecuteTogether(std::span<const PostgresStatement> statements);
+  // COPY ... FROM STDIN: sends what `next` gives until that is empty. The deadline counts anew with
+  // every chunk.
+  Status CopyIn(const char* sql, const std::function<std::string_view()>& next);
 
   // False after a failure, or when the server has hung up meanwhile.
   bool usable() const;
 
  private:
-  PostgresConnection(pg_conn* connection, DurationNs call_timeout)
-      : connection_(connection), call_timeout_(call_timeout) {}
-
+  friend class PostgresPipeline;
   using Deadline = TimeNs;  // of the monotonic clock
+
+  PostgresConnection(pg_conn* connection, DurationNs call_timeout);
+
   Deadline CallDeadline() const;
-  Status Prepare(const char* sql, const PostgresParams& params, Deadline deadline);
+  static bool IsOver(Deadline deadline);
+  Status Prepare(const PostgresStatement& statement, Deadline deadline);
   Status SendPrepared(const PostgresStatement& statement);
   // Waits until the next result is there; nullptr ends the results of one statement.
   Result<pg_result*> NextResult(Deadline deadline);
   Result<PostgresRows> OnlyResult(Deadline deadline);
-  Result<std::vector<PostgresRows>> CollectTogether(size_t count, Deadline deadline);
   Status WaitForSocket(bool also_writable, Deadline deadline);
+
+  // For PostgresPipeline. The first transaction puts the connection into pipeline mode for good:
+  // Execute and Run must not be called any more.
+  Status SendTransaction(std::span<const PostgresStatement> statements, Deadline deadline);
+  Status SendAll(Deadline deadline);
+  Result<bool> HasResult();  // whether TakeResult would not block
+  pg_result* TakeResult();
+  bool HungUp() const;
+  enum class ResultKind { kGood, kFailed, kSkipped, kSync };
+  static ResultKind KindOf(const pg_result* result);
+  // Sleeps until there may be input, but not long. Touches nothing: may run beside SendTransaction.
+  void AwaitInput() const;
+  bool broken() const { return broken_; }
+
+  Error Silent();
   Error Lost(std::string_view what);
   Error FromResult(const pg_result* result);
   std::string Scrub(std::string text) const;
 
   pg_conn* connection_;
-  DurationNs call_timeout_;
+  const DurationNs call_timeout_;
+  int socket_ = -1;
+  bool pipelined_ = false;
   bool broken_ = false;
   std::map<const char*, std::string> prepared_;  // sql -> name on the server
 };

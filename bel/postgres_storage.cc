@@ -9,17 +9,15 @@
 
 #include "bel/base/log.h"
 #include "bel/base/uuid.h"
+#include "bel/postgres_append.h"
 #include "bel/postgres_connection.h"
+#include "bel/postgres_pipeline.h"
 #include "bel/sql_text.h"
 
 namespace databuild {
 namespace {
 
 constexpr size_t kMaxIdleReaders = 4;
-
-std::string_view View(const UuidBytes& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 Acquired ReadAcquired(const PostgresRows& rows) {
   return {rows.Text(0, 0), rows.Int(0, 1), rows.Int(0, 2), rows.Int(0, 3), rows.Int(0, 4)};
@@ -52,48 +50,6 @@ Result<GraphHead> HeadOf(PostgresConnection& connection, const std::string& grap
   return ReadHead(rows, 0);
 }
 
-template <typename Visit>
-void ForEachEvent(const AppendBatch& batch, Visit visit) {
-  for (const auto& piece : batch.events) {
-    for (const StoredEvent& event : piece) visit(event);
-  }
-}
-
-PostgresStatement AppendStatement(const AppendBatch& batch) {
-  PostgresStatement statement{sql::kPostgresAppend, {}};
-  PostgresParams& params = statement.params;
-  const int64_t count = CountEvents(batch);
-  const auto n = static_cast<size_t>(count);
-  size_t payload_bytes = 0;
-  ForEachEvent(batch, [&](const StoredEvent& event) { payload_bytes += event.payload.size(); });
-  params.Text(batch.graph).Int(batch.epoch).Int(batch.expected_head);
-  params.Int(count).Int(NewestTs(batch));
-  params.BeginArray(pg_type::kInt8, n, n * 8);
-  ForEachEvent(batch, [&](const StoredEvent& event) { params.ElementInt8(event.idx); });
-  params.BeginArray(pg_type::kInt8, n, n * 8);
-  ForEachEvent(batch, [&](const StoredEvent& event) { params.ElementInt8(event.ts); });
-  params.BeginArray(pg_type::kInt2, n, n * 2);
-  ForEachEvent(batch, [&](const StoredEvent& event) {
-    params.ElementInt2(static_cast<int16_t>(event.schema_version));
-  });
-  params.BeginArray(pg_type::kInt2, n, n * 2);
-  ForEachEvent(batch, [&](const StoredEvent& event) {
-    params.ElementInt2(static_cast<int16_t>(event.type));
-  });
-  params.BeginArray(pg_type::kUuid, n, n * 16);
-  ForEachEvent(batch, [&](const StoredEvent& event) {
-    const UuidBytes id = *ParseUuid(event.event_id);
-    params.ElementBytes(View(id));
-  });
-  params.BeginArray(pg_type::kInt4, n, n * 4);
-  ForEachEvent(batch, [&](const StoredEvent& event) {
-    params.ElementInt4(static_cast<int32_t>(event.crc32c));
-  });
-  params.BeginArray(pg_type::kBytea, n, payload_bytes);
-  ForEachEvent(batch, [&](const StoredEvent& event) { params.ElementBytes(event.payload); });
-  return statement;
-}
-
 // libpq looks at the port only when it connects. One number per host, separated by commas.
 bool HasGoodPort(const PQconninfoOption* options) {
   for (; options->keyword != nullptr; ++options) {
@@ -106,16 +62,6 @@ bool HasGoodPort(const PQconninfoOption* options) {
     }
   }
   return true;
-}
-
-// One statement goes alone, with its own implicit transaction; several share one.
-Result<std::vector<PostgresRows>> ExecuteAll(PostgresConnection& connection,
-                                             std::span<const PostgresStatement> statements) {
-  if (statements.size() != 1) return connection.ExecuteTogether(statements);
-  ASSIGN_OR_RETURN(PostgresRows rows, connection.Execute(statements.front()));
-  std::vector<PostgresRows> all;
-  all.push_back(std::move(rows));
-  return all;
 }
 
 // Of the database; 0: Initialize never ran.
@@ -200,12 +146,13 @@ Result<std::unique_ptr<PostgresConnection>> PostgresStorage::Connect() const {
   return connection;
 }
 
-Result<PostgresConnection*> PostgresStorage::Writer() {
+Result<std::shared_ptr<PostgresPipeline>> PostgresStorage::Writer() {
   if (writer_ == nullptr || !writer_->usable()) {
     writer_.reset();
-    ASSIGN_OR_RETURN(writer_, Connect());
+    ASSIGN_OR_RETURN(auto connection, Connect());
+    writer_ = std::make_shared<PostgresPipeline>(std::move(connection));
   }
-  return writer_.get();
+  return writer_;
 }
 
 Status PostgresStorage::Migrate(PostgresConnection& connection) const {
@@ -238,53 +185,89 @@ Result<Acquired> PostgresStorage::Acquire(const AcquireRequest& request) {
       request.only_if_holder ? sql::kPostgresReacquire : sql::kPostgresAcquire, {}};
   statement.params.Text(request.graph).Text(request.cluster_uid).Text(request.holder);
   if (!request.only_if_holder) statement.params.Text(RandomUuid()).Int4(kSchemaVersion);
-  std::lock_guard lock(writer_mutex_);
-  ASSIGN_OR_RETURN(PostgresConnection * writer, Writer());
-  ASSIGN_OR_RETURN(const PostgresRows rows, writer->Execute(statement));
+  // Not over the writer's connection, where appends of other graphs are on their way: the row lock
+  // of the head is what matters.
+  ASSIGN_OR_RETURN(auto connection, TakeReader());
+  Reader session(this, std::move(connection));
+  ASSIGN_OR_RETURN(const PostgresRows rows, session->Execute(statement));
   if (rows.count() == 1) return ReadAcquired(rows);
   if (request.only_if_holder) return LostHold(request);
   return OtherCluster(request.graph, request.cluster_uid);
 }
 
-Result<std::vector<Result<int64_t>>> PostgresStorage::TryAppendAll(
-    std::span<const AppendBatch> batches) {
-  RETURN_IF_ERROR(RequireWritable());
-  std::vector<PostgresStatement> statements;
-  for (const AppendBatch& batch : batches) statements.push_back(AppendStatement(batch));
-  std::lock_guard lock(writer_mutex_);
-  ASSIGN_OR_RETURN(PostgresConnection * writer, Writer());
-  ASSIGN_OR_RETURN(const std::vector<PostgresRows> rows, ExecuteAll(*writer, statements));
-  std::vector<Result<int64_t>> results;
-  for (size_t i = 0; i < batches.size(); ++i) {
-    const AppendBatch& batch = batches[i];
-    const int64_t count = CountEvents(batch);
-    if (rows[i].affected() == count) {
-      results.emplace_back(batch.expected_head + count);
-      continue;
-    }
-    // The transaction is over: what the head says now explains why nothing was inserted.
-    Result<GraphHead> now = HeadOf(*writer, batch.graph);
-    results.emplace_back(now.ok() ? RefusedAppend(batch, *now) : now.error());
-  }
-  return results;
-}
+// An append sent over the writer's connection.
+class PostgresStorage::InFlight final : public AppendInFlight {
+ public:
+  InFlight(PostgresStorage* storage, std::span<const AppendBatch> batches)
+      : storage_(storage), batches_(batches) {}
 
-Result<int64_t> PostgresStorage::Import(const AppendBatch& batch) {
-  RETURN_IF_ERROR(CheckImport(batch));
-  const auto results = TryAppendAll({&batch, 1});
-  if (!results.ok()) return results.error();
-  return results->front();
+  Status Begin() {
+    RETURN_IF_ERROR(storage_->RequireWritable());
+    std::vector<PostgresStatement> statements;
+    for (const AppendBatch& batch : batches_) {
+      RETURN_IF_ERROR(CheckBatch(batch));
+      statements.push_back(AppendStatement(batch));
+    }
+    std::lock_guard lock(storage_->writer_mutex_);
+    ASSIGN_OR_RETURN(writer_, storage_->Writer());
+    transaction_ = writer_->Send(statements);
+    return {};
+  }
+
+  std::vector<Result<int64_t>> Wait() override {
+    auto rows = writer_->Wait(*transaction_);
+    std::vector<Result<int64_t>> results;
+    for (size_t i = 0; i < batches_.size(); ++i) {
+      results.push_back(rows.ok() ? Outcome(batches_[i], (*rows)[i]) : rows.error());
+    }
+    return results;
+  }
+
+ private:
+  Result<int64_t> Outcome(const AppendBatch& batch, const PostgresRows& inserted) {
+    const int64_t count = CountEvents(batch);
+    if (inserted.affected() == count) return batch.expected_head + count;
+    // The transaction is over: what the head says now explains why nothing was inserted.
+    ASSIGN_OR_RETURN(const GraphHead now, storage_->Head(batch.graph));
+    return RefusedAppend(batch, now);
+  }
+
+  PostgresStorage* const storage_;
+  const std::span<const AppendBatch> batches_;
+  std::shared_ptr<PostgresPipeline> writer_;
+  std::shared_ptr<PostgresPipeline::Transaction> transaction_;
+};
+
+std::unique_ptr<AppendInFlight> PostgresStorage::BeginAppend(std::span<const AppendBatch> batches) {
+  auto append = std::make_unique<InFlight>(this, batches);
+  if (Status begun = append->Begin(); !begun.ok()) return AnsweredAppend(batches, begun.error());
+  return append;
 }
 
 std::vector<Result<int64_t>> PostgresStorage::AppendAll(std::span<const AppendBatch> batches) {
-  for (const AppendBatch& batch : batches) {
-    if (Status good = CheckBatch(batch); !good.ok()) {
-      return std::vector<Result<int64_t>>(batches.size(), good.error());
-    }
+  return BeginAppend(batches)->Wait();
+}
+
+Result<int64_t> PostgresStorage::Import(const AppendBatch& batch) {
+  RETURN_IF_ERROR(RequireWritable());
+  RETURN_IF_ERROR(CheckImport(batch));
+  const int64_t count = CountEvents(batch);
+  // When something fails half way the connection is left inside a transaction, hence closed.
+  ASSIGN_OR_RETURN(auto taken, TakeReader());
+  Reader connection(this, std::move(taken));
+  RETURN_IF_ERROR(connection->Run(sql::kPostgresBeginImport));
+  PostgresStatement advance{sql::kPostgresAdvance, {}};
+  advance.params.Text(batch.graph).Int(batch.epoch).Int(batch.expected_head);
+  advance.params.Int(count).Int(NewestTs(batch));
+  ASSIGN_OR_RETURN(const PostgresRows advanced, connection->Execute(advance));
+  if (advanced.count() == 0) {
+    ASSIGN_OR_RETURN(const GraphHead now, HeadOf(*connection, batch.graph));
+    return RefusedAppend(batch, now);
   }
-  auto results = TryAppendAll(batches);
-  if (results.ok()) return std::move(results.value());
-  return std::vector<Result<int64_t>>(batches.size(), results.error());
+  CopyRows rows(batch, advanced.Int(0, 0));
+  RETURN_IF_ERROR(connection->CopyIn(sql::kPostgresImport, [&] { return rows.Next(); }));
+  RETURN_IF_ERROR(connection->Run("COMMIT"));
+  return batch.expected_head + count;
 }
 
 Result<std::unique_ptr<PostgresConnection>> PostgresStorage::TakeReader() {

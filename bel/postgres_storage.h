@@ -1,4 +1,5 @@
-// Storage in Postgres: the production backend. One connection for the writer, a few for readers.
+// Storage in Postgres: the production backend. One connection for appends, where a second is sent
+// while the first commits; a few for all else.
 //
 // An append is one statement: the head row moves only if epoch and head are the expected ones, and
 // the events go in with it. The server's clock, sequences and isolation level play no part in order
@@ -16,6 +17,7 @@
 namespace databuild {
 
 class PostgresConnection;
+class PostgresPipeline;
 
 struct PostgresOptions {
   std::string uri;
@@ -35,6 +37,8 @@ class PostgresStorage final : public Storage {
   Status Initialize() override;
   Result<Acquired> Acquire(const AcquireRequest& request) override;
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override;
+  std::unique_ptr<AppendInFlight> BeginAppend(std::span<const AppendBatch> batches) override;
+  int max_in_flight() const override { return 2; }
   Result<int64_t> Import(const AppendBatch& batch) override;
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
@@ -43,18 +47,18 @@ class PostgresStorage final : public Storage {
 
  private:
   class Reader;  // a connection on loan from idle_readers_
+  class InFlight;
 
   Result<std::unique_ptr<PostgresConnection>> Connect() const;
   // Requires writer_mutex_. A usable connection, new if need be.
-  Result<PostgresConnection*> Writer();
+  Result<std::shared_ptr<PostgresPipeline>> Writer();
   Status Migrate(PostgresConnection& connection) const;
   Status RequireWritable() const;
-  Result<std::vector<Result<int64_t>>> TryAppendAll(std::span<const AppendBatch> batches);
   Result<std::unique_ptr<PostgresConnection>> TakeReader();
 
   const PostgresOptions options_;
-  std::mutex writer_mutex_;  // guards writer_
-  std::unique_ptr<PostgresConnection> writer_;
+  std::mutex writer_mutex_;  // guards writer_; appends are sent in the order they take it
+  std::shared_ptr<PostgresPipeline> writer_;
   std::mutex readers_mutex_;  // guards idle_readers_
   std::vector<std::unique_ptr<PostgresConnection>> idle_readers_;
 };

@@ -53,7 +53,25 @@ Status CheckWithin(const AppendBatch& batch, int64_t max_events, size_t max_byte
   return {};
 }
 
+class Answered final : public AppendInFlight {
+ public:
+  explicit Answered(std::vector<Result<int64_t>> results) : results_(std::move(results)) {}
+  std::vector<Result<int64_t>> Wait() override { return std::move(results_); }
+
+ private:
+  std::vector<Result<int64_t>> results_;
+};
+
 }  // namespace
+
+std::unique_ptr<AppendInFlight> Storage::BeginAppend(std::span<const AppendBatch> batches) {
+  return std::make_unique<Answered>(AppendAll(batches));
+}
+
+std::unique_ptr<AppendInFlight> AnsweredAppend(std::span<const AppendBatch> batches,
+                                               const Error& error) {
+  return std::make_unique<Answered>(std::vector<Result<int64_t>>(batches.size(), error));
+}
 
 Result<int64_t> Storage::Append(const std::string& graph, int64_t epoch, int64_t expected_head,
                                 std::span<const StoredEvent> events) {

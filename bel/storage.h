@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -94,6 +95,14 @@ struct ListRange {
   int64_t byte_limit = 1 << 20;  // of payloads; the first event comes whatever its size
 };
 
+// An append on its way. Must not outlive its storage.
+class AppendInFlight {
+ public:
+  virtual ~AppendInFlight() = default;
+  // Blocks until the outcome is known: one result per batch. Called once.
+  virtual std::vector<Result<int64_t>> Wait() = 0;
+};
+
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -119,6 +128,13 @@ class Storage {
   // "postgres", "sqlite", ...: for messages and metrics.
   virtual const char* name() const = 0;
 
+  // AppendAll in two steps: up to max_in_flight() may be on their way, begun by one thread at a
+  // time and answered in the same order. The second expects the heads that the first will leave;
+  // where the first fails, the second fails by kConflict. `batches` and their events stay until
+  // Wait returns. By default all is done when this returns.
+  virtual std::unique_ptr<AppendInFlight> BeginAppend(std::span<const AppendBatch> batches);
+  virtual int max_in_flight() const { return 1; }
+
   // Bulk load: like Append for one graph, fenced and atomic, but up to kMaxImportEvents and
   // kMaxImportBytes in one transaction. 10,000 to 100,000 events a call are fastest. The epoch of
   // what is stored is the writer's.
@@ -130,6 +146,10 @@ class Storage {
 };
 
 // ---- Shared by the backends.
+
+// Already over: `error` for every batch.
+std::unique_ptr<AppendInFlight> AnsweredAppend(std::span<const AppendBatch> batches,
+                                               const Error& error);
 
 // Non-empty, dense from expected_head + 1, ts ascending, ids are UUIDs, sizes within bounds.
 Status CheckBatch(const AppendBatch& batch);

@@ -187,6 +187,32 @@ TEST_P(StorageContract, OneTransactionCarriesManyGraphsEachFencedByItsOwnHead) {
   EXPECT_EQ(ReadAll("c"), WithEpoch(for_c, c.epoch));
 }
 
+TEST_P(StorageContract, ASecondAppendMayBeBegunBeforeTheFirstIsAnswered) {
+  const Acquired log = Acquire("a");
+  const auto first = TestEvents(1, 3, "x"), second = TestEvents(4, 2, "y");
+  const AppendBatch one{"a", log.epoch, 0, {first}}, two{"a", log.epoch, 3, {second}};
+  const auto first_append = storage_->BeginAppend({&one, 1});
+  const auto second_append = storage_->BeginAppend({&two, 1});
+  EXPECT_EQ(first_append->Wait().front().value(), 3);
+  EXPECT_EQ(second_append->Wait().front().value(), 5);
+  EXPECT_EQ(ReadAll("a").size(), 5u);
+}
+
+TEST_P(StorageContract, WhereTheFirstAppendFailsTheSecondOneConflicts) {
+  const Acquired log = Acquire("a"), b = Acquire("b");
+  const auto first = TestEvents(2, 3, "x"), second = TestEvents(5, 2, "y"),
+             of_b = TestEvents(1, 1, "z");
+  const std::vector<AppendBatch> one = {{"a", log.epoch, 1, {first}}};  // the head is 0
+  const std::vector<AppendBatch> two = {{"a", log.epoch, 4, {second}}, {"b", b.epoch, 0, {of_b}}};
+  const auto first_append = storage_->BeginAppend(one);
+  const auto second_append = storage_->BeginAppend(two);
+  EXPECT_EQ(first_append->Wait().front().error().code, Errc::kConflict);
+  const auto results = second_append->Wait();
+  EXPECT_EQ(results[0].error().code, Errc::kConflict);
+  EXPECT_EQ(results[1].value(), 1);
+  EXPECT_TRUE(ReadAll("a").empty());
+}
+
 TEST_P(StorageContract, AnotherClusterMayNotTakeALog) {
   const Acquired log = Acquire("a");
   const auto refused = storage_->Acquire({"a", "b", "cluster-2"});
