@@ -23,6 +23,7 @@ LAYERS = {
     "controller": ["proto", "bel", "controller"],
     "cli": ["proto", "bel/base", "bel/ranges", "cli"],
     "wrapper": ["proto", "bel/base", "wrapper"],
+    "tools/bel": ["proto", "bel", "tools/bel"],
 }
 
 # Headers that speak across branches: (header, layer that may include it, why).
@@ -48,7 +49,7 @@ THIRD_PARTY = {
                                "controller/kube/http_transport.cc", "controller/kube/sha256.cc",
                                "controller/kube/job_manifest.cc", "controller/kube/kubeconfig.cc"]),
     "RE2": (["re2/"], ["controller/planner/pattern_regex.cc", "bel/query_*.cc", "bel/glob.cc"]),
-    "CLI11": (["CLI/"], ["controller/config/command_line.cc", "cli/*.cc"]),
+    "CLI11": (["CLI/"], ["controller/config/command_line.cc", "cli/*.cc", "tools/bel/options.cc"]),
     "spdlog": (["spdlog/"], ["bel/base/log.cc"]),
     "zstd": (["zstd"], ["controller/kube/job_manifest.cc", "wrapper/spec.cc"]),
     "nlohmann-json": (["nlohmann/"], ["*.cc"]),

@@ -1,0 +1,170 @@
+// databuild-bel between backends: what comes out of SQLite goes into Postgres and back, the same.
+#include <atomic>
+#include <thread>
+
+#include "bel/postgres_connection.h"
+#include "gtest/gtest.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/throwaway_postgres.h"
+#include "tools/bel/tool_testing.h"
+
+namespace databuild {
+namespace {
+
+class BelToolPostgres : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto started = ThrowawayPostgres::Start();
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    server_ = started.value().release();
+  }
+  static void TearDownTestSuite() {
+    delete server_;
+    server_ = nullptr;
+  }
+  void SetUp() override {
+    static int databases = 0;
+    uri_ = server_->CreateDatabase("tool_" + std::to_string(++databases)).value();
+  }
+  std::unique_ptr<PostgresConnection> Admin() {
+    return std::move(PostgresConnection::Open(uri_, 10 * kSecond, 60 * kSecond).value());
+  }
+  std::string Sqlite() { return "sqlite://" + folder_.File("bel.db"); }
+
+  static inline ThrowawayPostgres* server_ = nullptr;
+  TempFolder folder_;
+  std::string uri_;
+};
+
+TEST_F(BelToolPostgres, ADumpOfSqliteLoadsIntoPostgresWithTheSameDigestAndBack) {
+  WriteCorpus(Sqlite(), "sales", 5'000);
+  const ToolRun dumped = RunTool({"dump", "--bel", Sqlite()});
+  ASSERT_EQ(dumped.code, 0) << dumped.err;
+  const ToolRun loaded = RunTool({"load", "--bel", uri_, "-"}, dumped.out);
+  ASSERT_EQ(loaded.code, 0) << loaded.err;
+  const std::string digest = DigestIn(RunTool({"verify", "--bel", Sqlite()}).out);
+  const ToolRun verified = RunTool({"verify", "--bel", uri_});
+  EXPECT_EQ(verified.code, 0) << verified.out;
+  EXPECT_EQ(DigestIn(verified.out), digest);
+  EXPECT_EQ(digest.size(), 32u);
+  const ToolRun again = RunTool({"dump", "--bel", uri_});
+  const std::string back = "sqlite://" + folder_.File("back.db");
+  const ToolRun returned = RunTool({"load", "--bel", back, "-"}, again.out);
+  EXPECT_EQ(returned.code, 0) << returned.err;
+  EXPECT_EQ(DigestIn(returned.out), digest);
+}
+
+TEST_F(BelToolPostgres, ADatabaseWithoutALogIsLeftAsItIs) {
+  for (const char* command : {"verify", "dump", "tail", "stats"}) {
+    const ToolRun run = RunTool({command, "--bel", uri_});
+    EXPECT_EQ(run.code, 3) << command;
+    EXPECT_NE(run.err.find("holds no build event log"), std::string::npos) << run.err;
+  }
+  const auto rows =
+      Admin()->Execute({"SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", {}});
+  EXPECT_EQ(rows->Int(0, 0), 0);
+}
+
+TEST_F(BelToolPostgres, ADamagedRowIsFoundAndNamed) {
+  WriteCorpus(uri_, "sales", 100);
+  const auto admin = Admin();
+  ASSERT_TRUE(admin->Run("SET session_replication_role = replica").ok());
+  ASSERT_TRUE(admin->Run("UPDATE bel_events SET payload = payload || '\\x00' WHERE idx = 42").ok());
+  const ToolRun run = RunTool({"verify", "--bel", uri_});
+  EXPECT_EQ(run.code, 1);
+  EXPECT_NE(run.out.find("idx 42"), std::string::npos) << run.out;
+  EXPECT_EQ(RunTool({"dump", "--bel", uri_}).code, 1);
+  ASSERT_TRUE(admin->Run("DELETE FROM bel_events WHERE idx = 42").ok());
+  const ToolRun gap = RunTool({"verify", "--bel", uri_});
+  EXPECT_EQ(gap.code, 1);
+  EXPECT_NE(gap.out.find("idx 42 is missing"), std::string::npos) << gap.out;
+}
+
+TEST_F(BelToolPostgres, AnEventOfAFencedWriterIsFound) {
+  WriteCorpus(uri_, "sales", 100);
+  const auto admin = Admin();
+  ASSERT_TRUE(admin->Run("SET session_replication_role = replica").ok());
+  ASSERT_TRUE(admin->Run("UPDATE bel_events SET epoch = 1 WHERE idx = 90").ok());
+  const ToolRun run = RunTool({"verify", "--bel", uri_});
+  EXPECT_EQ(run.code, 1);
+  EXPECT_NE(run.out.find("idx 90: its epoch 1 comes after epoch 3"), std::string::npos) << run.out;
+}
+
+TEST_F(BelToolPostgres, AServerThatIsNotThereIsStorageTrouble) {
+  const ToolRun run =
+      RunTool({"verify", "--bel", "postgres://nobody:secret@127.0.0.1:1/none?connect_timeout=2"});
+  EXPECT_EQ(run.code, 3) << run.err;
+  EXPECT_EQ(run.err.find("secret"), std::string::npos) << run.err;
+}
+
+// A stream that a test reads while the tool writes it.
+class SharedText : public std::stringbuf {
+ public:
+  int sync() override {
+    std::lock_guard lock(mutex_);
+    seen_ = str();
+    return 0;
+  }
+  std::string seen() {
+    std::lock_guard lock(mutex_);
+    return seen_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string seen_;
+};
+
+TEST_F(BelToolPostgres, TailFollowsAndEndsInOrderWhenToldToStop) {
+  WriteCorpus(uri_, "sales", 50);
+  SharedText text;
+  std::istringstream in;
+  std::ostream out(&text);
+  std::ostringstream err;
+  volatile std::sig_atomic_t stop = 0;
+  int code = -1;
+  std::jthread tool([&] {
+    const ToolIo io{in, out, err, [](const std::string&) { return std::nullopt; }, &stop};
+    code = RunBelTool({"tail", "--bel", uri_, "--follow", "-n", "1"}, io);
+  });
+  const auto wait_for = [&](const char* what) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (text.seen().find(what) == std::string::npos) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  };
+  EXPECT_TRUE(wait_for("\"idx\":\"50\""));
+  {
+    const auto storage = OpenInitialized(uri_);
+    const Acquired log = storage->Acquire({"sales", "w", "cluster-1"}).value();
+    Corpus corpus(11);
+    for (int i = 0; i < 50; ++i) corpus.NextEvent();
+    const std::vector<StoredEvent> more = {corpus.Next(), corpus.Next()};
+    ASSERT_TRUE(storage->Append("sales", log.epoch, 50, more).ok());
+  }
+  EXPECT_TRUE(wait_for("\"idx\":\"52\""));
+  stop = 1;
+  tool.join();
+  EXPECT_EQ(code, 0) << err.str();
+  EXPECT_EQ(text.seen().find("\"idx\":\"49\""), std::string::npos);
+}
+
+TEST_F(BelToolPostgres, FollowingALogThatIsReplacedEndsWithAnError) {
+  WriteCorpus(uri_, "sales", 50);
+  std::istringstream in;
+  std::ostringstream out, err;
+  int code = -1;
+  std::jthread tool([&] {
+    const ToolIo io{in, out, err, [](const std::string&) { return std::nullopt; }, nullptr};
+    code = RunBelTool({"tail", "--bel", uri_, "--follow"}, io);
+  });
+  ASSERT_TRUE(Admin()->Run("UPDATE bel_head SET log_id = gen_random_uuid()").ok());
+  tool.join();
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(err.str().find("replaced"), std::string::npos) << err.str();
+}
+
+}  // namespace
+}  // namespace databuild
