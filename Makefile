@@ -49,7 +49,7 @@ build: configure  ## compile everything (PRESET=release for the optimised progra
 programs: packages-build
 	@test -e build/release/build.ninja || cmake --preset release >/dev/null
 	@echo "compiling the operator (build/release)"
-	@cmake --build --preset release --target databuild-controller databuild-exec
+	@cmake --build --preset release --target databuild-controller databuild-exec databuild-bel
 
 image: packages programs  ## images of the operator and of the flights example, as archives
 	@deploy/image.sh operator build/release $(operator_image)

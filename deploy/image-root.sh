@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build=$1 target=$2
-programs=(controller/databuild-controller wrapper/databuild-exec)
+programs=(controller/databuild-controller wrapper/databuild-exec tools/bel/databuild-bel)
 
 rm -rf "$target"
 mkdir -p "$target"/{tmp,etc/ssl/certs,usr/lib/ssl,usr/share/databuild}

@@ -11,8 +11,8 @@
 namespace databuild {
 namespace {
 
-constexpr size_t kBatchEvents = 8'192;
-constexpr size_t kBatchBytes = 16 << 20;
+constexpr size_t kBatchEvents = 20'000;
+constexpr size_t kBatchBytes = 32 << 20;
 
 Error BadDump(const std::string& file, int64_t line, const Error& error) {
   return Error{error.code == Errc::kUnsupported ? error.code : Errc::kCorrupt,
@@ -98,7 +98,7 @@ class Loader {
 
   Status Flush() {
     if (batch_.empty()) return {};
-    ASSIGN_OR_RETURN(head_, storage_.Append(graph_, log_.epoch, head_, batch_));
+    ASSIGN_OR_RETURN(head_, storage_.Import({graph_, log_.epoch, head_, {batch_}}));
     batch_.clear();
     bytes_ = 0;
     return {};

@@ -66,12 +66,12 @@ TEST(EventLine, AChangedLineIsFoundByItsChecksum) {
 }
 
 TEST(EventLine, WhatIsNoEventIsRefused) {
-  for (
-      const char* line :
-      {"", "x", "[]", "{}", R"({"crc32c":1,"epoch":"1"})", R"({"crc32c":1,"epoch":"1","event":5})",
-       R"({"crc32c":1,"epoch":"1","event":{"idx":"1"}})",
-       R"({"crc32c":1,"epoch":"1","event":{"nonsense":1}})", R"({"crc32c":-1,"epoch":"x"})",
-       R"({"crc32c":1,"epoch":"1","idx":"1","ts":"1","schemaVersion":1,"type":1,"eventId":"x","payload":"!"})"}) {
+  for (const char* line :
+       {"", "x", "[]", "{}", R"({"crc32c":1,"epoch":"1"})", R"({"crc32c":1,"epoch":"1","event":5})",
+        R"({"crc32c":1,"epoch":"1","event":{"idx":"1"}})",
+        R"({"crc32c":1,"epoch":"1","event":{"nonsense":1}})", R"({"crc32c":-1,"epoch":"x"})",
+        R"({"crc32c":1,"epoch":"1","idx":"1","ts":"1","schemaVersion":1,"type":1,)"
+        R"("eventId":"x","payload":"!"})"}) {
     const auto parsed = ParseEventLine(line);
     ASSERT_FALSE(parsed.ok()) << line;
     EXPECT_EQ(parsed.error().code, Errc::kCorrupt) << line;

@@ -106,6 +106,10 @@ Result<ToolOptions> ParseToolOptions(const std::vector<std::string>& arguments, 
   DeclareLoad(&app, &parsed);
   DeclareTail(&app, &parsed);
   DeclareStats(&app, &parsed);
+  if (!arguments.empty() && !arguments[0].starts_with('-') &&
+      app.get_subcommand_no_throw(arguments[0]) == nullptr) {
+    return Usage("there is no command " + arguments[0]);
+  }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it
     app.parse(reversed);

@@ -1,24 +1,12 @@
 #include "tools/bel/replay.h"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 
-#include "bel/base/crc32c.h"
 #include "bel/event_codec.h"
+#include "bel/state_digest.h"
 #include "bel/transition.h"
 
 namespace databuild {
-namespace {
-
-uint64_t Mix(uint64_t value) {  // the finalizer of SplitMix64
-  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
-  value = (value ^ value >> 27) * 0x94d049bb133111ebu;
-  return value ^ value >> 31;
-}
-
-}  // namespace
-
 void Replay::Breach(int64_t idx, const std::string& what) {
   ++breaches_;
   on_breach_("idx " + std::to_string(idx) + ": " + what);
@@ -53,7 +41,6 @@ Status Replay::Add(const StoredEvent& event) {
   }
   if (const auto id = ParseUuid(event.event_id)) ids_.push_back(*id);
   state_.Apply(decoded);
-  chain_ = Mix(chain_ + event.crc32c + (static_cast<uint64_t>(event.payload.size()) << 32));
   ++events_;
   payload_bytes_ += static_cast<int64_t>(event.payload.size());
   return {};
@@ -67,19 +54,6 @@ void Replay::Finish() {
   }
 }
 
-std::string Replay::Digest() const {
-  uint64_t facts = Mix(static_cast<uint64_t>(state_.idx()));
-  for (const auto* counters :
-       {&state_.partitions_by_status(), &state_.wants_by_status(), &state_.builds_by_status(),
-        &state_.runs_by_status(), &state_.runs_by_outcome(), &state_.taints_by_status()}) {
-    for (const auto& [status, count] : *counters) {
-      if (count != 0) facts = Mix(facts + Mix(static_cast<uint64_t>(status)) + count);
-    }
-    facts = Mix(facts);
-  }
-  char text[33];
-  std::snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, facts, chain_);
-  return text;
-}
+std::string Replay::Digest() const { return FormatDigest(StateDigest(state_)); }
 
 }  // namespace databuild

@@ -29,7 +29,7 @@ class Replay {
   int64_t payload_bytes() const { return payload_bytes_; }
   const BuildState& state() const { return state_; }
 
-  // Hex. Two logs with the same events have the same digest, whatever storage they are in.
+  // Hex. Logs with the same events have the same digest, whatever storage they are in.
   std::string Digest() const;
 
  private:
@@ -40,7 +40,6 @@ class Replay {
   std::function<void(const std::string&)> on_breach_;
   BuildState state_;
   std::vector<UuidBytes> ids_;
-  uint64_t chain_ = 0;  // over every payload
   int64_t events_ = 0, breaches_ = 0, payload_bytes_ = 0;
   int64_t last_idx_ = -1;  // -1: nothing yet
   int64_t last_epoch_ = 0;

@@ -1,5 +1,7 @@
 #include "tools/bel/source.h"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <ostream>
 
@@ -10,7 +12,6 @@ namespace databuild {
 namespace {
 
 constexpr ListRange kPage{0, 8'192, 16 << 20};
-constexpr std::string_view kSqlite = "sqlite://";
 
 // A scan of millions of rows on a busy server takes its time.
 StorageOptions Patient() {
@@ -29,12 +30,14 @@ TimeNs Monotonic() {
 }  // namespace
 
 Result<std::unique_ptr<Storage>> OpenToRead(const std::string& uri) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Storage> storage, OpenStorage(uri, Patient()));
-  if (!uri.starts_with(kSqlite)) return storage;  // connects when it is asked something
-  const std::string path = uri.substr(kSqlite.size());
-  if (!std::filesystem::exists(path)) {
+  constexpr std::string_view kSqlite = "sqlite://";
+  if (const std::string path = uri.substr(std::min(uri.size(), kSqlite.size()));
+      uri.starts_with(kSqlite) && !std::filesystem::exists(path)) {
     return Error{Errc::kNotFound, "there is no file " + path + "; check the path"};
   }
+  StorageOptions options = Patient();
+  options.read_only = true;
+  ASSIGN_OR_RETURN(std::unique_ptr<Storage> storage, OpenStorage(uri, options));
   RETURN_IF_ERROR(storage->Initialize());
   return storage;
 }
@@ -46,16 +49,10 @@ Result<std::unique_ptr<Storage>> OpenToWrite(const std::string& uri) {
 }
 
 Result<std::vector<GraphHead>> FindGraphs(Storage& storage, const std::string& graph) {
-  auto graphs = storage.Graphs();
-  if (!graphs.ok()) {
-    // undefined_table: a database without our schema.
-    if (graphs.error().message.find("42P01") == std::string::npos) return graphs.error();
-    return Error{Errc::kNotFound,
-                 "this database holds no build event log; is it the one the operator uses?"};
-  }
+  ASSIGN_OR_RETURN(std::vector<GraphHead> graphs, storage.Graphs());
   if (graph.empty()) return graphs;
   std::string names;
-  for (const GraphHead& known : *graphs) {
+  for (const GraphHead& known : graphs) {
     if (known.graph == graph) return std::vector<GraphHead>{known};
     names += (names.empty() ? "" : ", ") + known.graph;
   }

@@ -12,7 +12,7 @@
 
 namespace databuild {
 
-// Nothing is created and nothing migrated. kNotFound: there is no log.
+// Beside the operator that writes; nothing is created and nothing migrated.
 Result<std::unique_ptr<Storage>> OpenToRead(const std::string& uri);
 // Creates the schema where there is none.
 Result<std::unique_ptr<Storage>> OpenToWrite(const std::string& uri);

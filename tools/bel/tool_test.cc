@@ -60,7 +60,7 @@ TEST_F(BelTool, VerifySaysThatAGoodLogIsInOrderAndGivesItsDigest) {
   EXPECT_EQ(first.code, 0) << first.out << first.err;
   EXPECT_NE(first.out.find("sales: in order; 1,500 events, idx 1 to 1500"), std::string::npos)
       << first.out;
-  EXPECT_EQ(DigestIn(first.out).size(), 32u) << first.out;
+  EXPECT_EQ(DigestIn(first.out).size(), 16u) << first.out;
   EXPECT_EQ(DigestIn(RunTool({"verify", "--bel", Uri()}).out), DigestIn(first.out));
   WriteCorpus(Uri("longer.db"), "sales", 1'501);
   EXPECT_NE(DigestIn(RunTool({"verify", "--bel", Uri("longer.db")}).out), DigestIn(first.out));
@@ -208,12 +208,12 @@ TEST_F(BelTool, LoadRefusesADumpThatBeginsAboveTheFloor) {
 }
 
 TEST_F(BelTool, ALoadThatBreaksOffSaysWhatTheStorageHoldsNow) {
-  WriteCorpus(Uri(), "sales", 8'300);
+  WriteCorpus(Uri(), "sales", 20'050);
   std::vector<std::string> lines = Lines(Dump(Uri()));
   lines.pop_back();
   const ToolRun run = Load(Joined(lines));
   EXPECT_EQ(run.code, 1);
-  EXPECT_NE(run.err.find("holds the first 8,192 events"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("holds the first 20,000 events"), std::string::npos) << run.err;
 }
 
 TEST_F(BelTool, TailPrintsTheNewestEventsAsJsonAndFilters) {
@@ -229,7 +229,7 @@ TEST_F(BelTool, TailPrintsTheNewestEventsAsJsonAndFilters) {
   for (const std::string& line : Lines(one.out)) {
     EXPECT_EQ(nlohmann::json::parse(line)["buildRequestId"], Corpus(11).BuildId(0));
   }
-  const ToolRun bad = RunTool({"tail", "--bel", Uri(), "--partition", "a/[b"});
+  const ToolRun bad = RunTool({"tail", "--bel", Uri(), "--partition", ""});
   EXPECT_EQ(bad.code, 2) << bad.err;
 }
 
@@ -271,10 +271,13 @@ TEST_F(BelTool, ReadingCreatesNothing) {
   EXPECT_FALSE(std::filesystem::exists(folder_.File("none.db")));
 }
 
-TEST_F(BelTool, AFileInUseByTheOperatorIsRefusedClearly) {
+TEST_F(BelTool, ReadingWorksBesideTheOperatorAndLoadingDoesNot) {
   WriteCorpus(Uri(), "sales", 10);
+  const std::string dump = Dump(Uri());
   const auto open = OpenInitialized(Uri());
-  const ToolRun run = RunTool({"verify", "--bel", Uri()});
+  EXPECT_EQ(RunTool({"verify", "--bel", Uri()}).code, 0);
+  EXPECT_EQ(Lines(RunTool({"tail", "--bel", Uri()}).out).size(), 10u);
+  const ToolRun run = Load(dump, "bel.db");
   EXPECT_EQ(run.code, 3);
   EXPECT_NE(run.err.find("in use by another process"), std::string::npos) << run.err;
 }
@@ -285,8 +288,8 @@ TEST_F(BelTool, WrongCommandLinesSayWhatIsWrong) {
     const char* message;
   };
   const std::vector<Case> cases = {
-      {{}, "A subcommand is required"},
-      {{"frobnicate"}, "frobnicate"},
+      {std::vector<std::string>(), "subcommand is required"},
+      {{"frobnicate"}, "there is no command frobnicate"},
       {{"verify"}, "give --bel URI"},
       {{"verify", "--bel", "memory"}, "holds nothing"},
       {{"verify", "--bel", "ftp://x"}, "unknown storage"},
