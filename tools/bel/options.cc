@@ -107,7 +107,8 @@ Result<ToolOptions> ParseToolOptions(const std::vector<std::string>& arguments, 
   DeclareTail(&app, &parsed);
   DeclareStats(&app, &parsed);
   if (!arguments.empty() && !arguments[0].starts_with('-') &&
-      app.get_subcommand_no_throw(arguments[0]) == nullptr) {
+      app.get_subcommands([&](CLI::App* command) { return command->get_name() == arguments[0]; })
+          .empty()) {
     return Usage("there is no command " + arguments[0]);
   }
   try {
