@@ -16,7 +16,7 @@ Result<Acquired> MemoryStorage::Acquire(const AcquireRequest& request) {
     if (request.only_if_holder) return LostHold(request);
     found = logs_.emplace(request.graph, Log{}).first;
     found->second.head = {request.graph, request.cluster_uid, request.holder,
-                          Acquired{new_log_id_(), 0, 0, 0, 0}};
+                          Acquired{new_log_id_(), 0, 0, 0, 0, 0}};
   }
   GraphHead& head = found->second.head;
   if (head.cluster_uid != request.cluster_uid) {
@@ -64,6 +64,24 @@ Result<int64_t> MemoryStorage::Import(const AppendBatch& batch) {
   return AppendOne(batch);
 }
 
+namespace {
+
+void AddRows(const std::deque<StoredEvent>& rows, const ListRange& range, StoredPage& page) {
+  if (rows.empty()) return;
+  const int64_t since = page.events.empty() ? range.since_idx : page.events.back().idx;
+  int64_t bytes = 0;
+  for (const StoredEvent& event : page.events) bytes += static_cast<int64_t>(event.payload.size());
+  for (int64_t idx = since + 1; idx <= page.at.head; ++idx) {
+    const StoredEvent& event = rows[static_cast<size_t>(idx - rows.front().idx)];
+    bytes += static_cast<int64_t>(event.payload.size());
+    const auto count = static_cast<int64_t>(page.events.size());
+    if (count >= range.limit || (count > 0 && bytes > range.byte_limit)) return;
+    page.events.push_back(event);
+  }
+}
+
+}  // namespace
+
 Result<StoredPage> MemoryStorage::List(const std::string& graph, const ListRange& range) {
   StoredPage page;
   {
@@ -73,14 +91,14 @@ Result<StoredPage> MemoryStorage::List(const std::string& graph, const ListRange
     const Log& log = found->second;
     page.at = log.head.at;
     if (range.since_idx < page.at.floor) return BelowFloor(graph, range.since_idx, page.at.floor);
-    int64_t bytes = 0;
-    for (int64_t idx = range.since_idx; idx < page.at.head; ++idx) {
-      const StoredEvent& event = log.events[idx];
-      bytes += static_cast<int64_t>(event.payload.size());
-      const auto count = static_cast<int64_t>(page.events.size());
-      if (count >= range.limit || (count > 0 && bytes > range.byte_limit)) break;
-      page.events.push_back(event);
-    }
+    const auto segment_of = [&](int64_t idx) -> Result<Segment> {
+      const auto after = log.segments.upper_bound(idx);
+      if (after == log.segments.begin()) return NoSuchSegment(graph, idx);
+      return std::prev(after)->second;
+    };
+    ASSIGN_OR_RETURN(const bool rows_follow,
+                     ReadSealed({graph, segment_cache_, segment_of}, range, page));
+    if (rows_follow) AddRows(log.events, range, page);
   }
   RETURN_IF_ERROR(VerifyPage(graph, range, page));
   return page;
@@ -98,6 +116,63 @@ Result<std::vector<GraphHead>> MemoryStorage::Graphs() {
   std::vector<GraphHead> heads;
   for (const auto& [graph, log] : logs_) heads.push_back(log.head);
   return heads;
+}
+
+Result<MemoryStorage::Log*> MemoryStorage::Owned(const std::string& graph, int64_t epoch) {
+  const auto found = logs_.find(graph);
+  if (found == logs_.end()) return NoSuchGraph(graph);
+  if (found->second.head.at.epoch != epoch) return FencedError(graph, epoch, found->second.head);
+  return &found->second;
+}
+
+Status MemoryStorage::PutSegment(const std::string& graph, int64_t epoch, const Segment& segment) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  Acquired& at = log->head.at;
+  if (segment.first_idx != at.sealed + 1 || segment.last_idx > at.head) {
+    return RefusedSegment(graph, epoch, segment, log->head);
+  }
+  const auto first = log->events.begin() + (segment.first_idx - log->events.front().idx);
+  const std::vector<StoredEvent> rows(first, first + (segment.last_idx - segment.first_idx + 1));
+  RETURN_IF_ERROR(CompareSegment(graph, segment, rows));
+  log->segments[segment.first_idx] = segment;
+  at.sealed = segment.last_idx;
+  return {};
+}
+
+Result<int64_t> MemoryStorage::DropSealedRows(const std::string& graph, int64_t epoch) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  if (log->events.empty() || log->events.front().idx > log->head.at.sealed) return int64_t{0};
+  const auto after = log->segments.upper_bound(log->events.front().idx);
+  const int64_t up_to =
+      after == log->segments.begin() ? log->head.at.floor : std::prev(after)->second.last_idx;
+  int64_t removed = 0;
+  for (; !log->events.empty() && log->events.front().idx <= up_to; ++removed) {
+    log->events.pop_front();
+  }
+  return removed;
+}
+
+Status MemoryStorage::RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  if (floor > log->head.at.sealed) return FloorNotSealed(graph, floor, log->head.at.sealed);
+  log->head.at.floor = std::max(log->head.at.floor, floor);
+  std::erase_if(log->segments, [&](const auto& entry) { return entry.second.last_idx <= floor; });
+  return {};
+}
+
+Result<std::vector<SegmentInfo>> MemoryStorage::Segments(const std::string& graph) {
+  std::lock_guard lock(mutex_);
+  const auto found = logs_.find(graph);
+  if (found == logs_.end()) return NoSuchGraph(graph);
+  std::vector<SegmentInfo> segments;
+  for (const auto& [first, segment] : found->second.segments) {
+    segments.push_back(
+        {first, segment.last_idx, segment.last_ts, static_cast<int64_t>(segment.bytes.size())});
+  }
+  return segments;
 }
 
 }  // namespace databuild

@@ -2,12 +2,14 @@
 // tests, the simulator, and beneath the stdout backend.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "bel/segment.h"
 #include "bel/storage.h"
 
 namespace databuild {
@@ -24,18 +26,25 @@ class MemoryStorage final : public Storage {
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
   Result<std::vector<GraphHead>> Graphs() override;
+  Status PutSegment(const std::string& graph, int64_t epoch, const Segment& segment) override;
+  Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override;
+  Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override;
+  Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override;
   const char* name() const override { return "memory"; }
 
  private:
   struct Log {
     GraphHead head;
-    std::vector<StoredEvent> events;  // events[i].idx == i + 1
+    std::deque<StoredEvent> events;       // the rows, in order
+    std::map<int64_t, Segment> segments;  // by first idx
   };
   Result<int64_t> AppendOne(const AppendBatch& batch);
+  Result<Log*> Owned(const std::string& graph, int64_t epoch);
 
   std::function<std::string()> new_log_id_;
   std::mutex mutex_;  // guards logs_
   std::map<std::string, Log> logs_;
+  SegmentCache segment_cache_;
 };
 
 }  // namespace databuild

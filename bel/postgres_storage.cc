@@ -20,13 +20,14 @@ namespace {
 constexpr size_t kMaxIdleReaders = 4;
 
 Acquired ReadAcquired(const PostgresRows& rows) {
-  return {rows.Text(0, 0), rows.Int(0, 1), rows.Int(0, 2), rows.Int(0, 3), rows.Int(0, 4)};
+  return {rows.Text(0, 0), rows.Int(0, 1), rows.Int(0, 2),
+          rows.Int(0, 3),  rows.Int(0, 4), rows.Int(0, 5)};
 }
 
 GraphHead ReadHead(const PostgresRows& rows, int row) {
   return {rows.Text(row, 0), rows.Text(row, 1), rows.Text(row, 4),
           Acquired{rows.Text(row, 2), rows.Int(row, 3), rows.Int(row, 5), rows.Int(row, 6),
-                   rows.Int(row, 7)}};
+                   rows.Int(row, 7), rows.Int(row, 8)}};
 }
 
 StoredEvent ReadEvent(const PostgresRows& rows, int row) {
@@ -40,14 +41,6 @@ StoredEvent ReadEvent(const PostgresRows& rows, int row) {
           FormatUuid(id),
           static_cast<uint32_t>(rows.Int(row, 6)),
           rows.Text(row, 7)};
-}
-
-Result<GraphHead> HeadOf(PostgresConnection& connection, const std::string& graph) {
-  PostgresStatement statement{sql::kPostgresHead, {}};
-  statement.params.Text(graph);
-  ASSIGN_OR_RETURN(const PostgresRows rows, connection.Execute(statement));
-  if (rows.count() == 0) return NoSuchGraph(graph);
-  return ReadHead(rows, 0);
 }
 
 // libpq looks at the port only when it connects. One number per host, separated by commas.
@@ -89,24 +82,26 @@ Status RequireCurrent(PostgresConnection& connection) {
 
 }  // namespace
 
-class PostgresStorage::Reader {
- public:
-  Reader(PostgresStorage* storage, std::unique_ptr<PostgresConnection> connection)
-      : storage_(storage), connection_(std::move(connection)) {}
-  ~Reader() {
-    if (!connection_->usable()) return;
-    std::lock_guard lock(storage_->readers_mutex_);
-    if (storage_->idle_readers_.size() < kMaxIdleReaders) {
-      storage_->idle_readers_.push_back(std::move(connection_));
-    }
-  }
-  PostgresConnection& operator*() { return *connection_; }
-  PostgresConnection* operator->() { return connection_.get(); }
+Result<GraphHead> PostgresStorage::HeadOf(PostgresConnection& connection,
+                                          const std::string& graph) {
+  PostgresStatement statement{sql::kPostgresHead, {}};
+  statement.params.Text(graph);
+  ASSIGN_OR_RETURN(const PostgresRows rows, connection.Execute(statement));
+  if (rows.count() == 0) return NoSuchGraph(graph);
+  return ReadHead(rows, 0);
+}
 
- private:
-  PostgresStorage* storage_;
-  std::unique_ptr<PostgresConnection> connection_;
-};
+PostgresStorage::Reader::Reader(PostgresStorage* storage,
+                                std::unique_ptr<PostgresConnection> connection)
+    : storage_(storage), connection_(std::move(connection)) {}
+
+PostgresStorage::Reader::~Reader() {
+  if (!connection_->usable()) return;
+  std::lock_guard lock(storage_->readers_mutex_);
+  if (storage_->idle_readers_.size() < kMaxIdleReaders) {
+    storage_->idle_readers_.push_back(std::move(connection_));
+  }
+}
 
 Status CheckPostgresUri(const std::string& uri) {
   char* error = nullptr;
@@ -159,7 +154,15 @@ Status PostgresStorage::Migrate(PostgresConnection& connection) const {
   ASSIGN_OR_RETURN(size_t version, SchemaVersion(connection));
   for (; version < sql::kPostgresMigrations.size(); ++version) {
     LogInfo("migrating the build event log", {{"to", version + 1}});
-    RETURN_IF_ERROR(connection.Run(sql::kPostgresMigrations[version]));
+    Status migrated = connection.Run(sql::kPostgresMigrations[version]);
+    if (migrated.ok()) continue;
+    Error error = migrated.error();
+    error.message =
+        "migrate the database to schema " + std::to_string(version + 1) + ": " + error.message;
+    if (error.code == Errc::kPermissionDenied) {
+      error.message += "; start this release once with the role that is to be the tables' owner";
+    }
+    return error;
   }
   return {};
 }
@@ -283,22 +286,53 @@ Result<std::unique_ptr<PostgresConnection>> PostgresStorage::TakeReader() {
 }
 
 Result<StoredPage> PostgresStorage::List(const std::string& graph, const ListRange& range) {
+  constexpr int kTries = 3;
   ASSIGN_OR_RETURN(auto connection, TakeReader());
   Reader reader(this, std::move(connection));
+  for (int tried = 1;; ++tried) {
+    // The head first: everything up to it is committed and stays.
+    ASSIGN_OR_RETURN(const GraphHead before, HeadOf(*reader, graph));
+    auto page = ListAt(*reader, before, range);
+    if (page.ok() || page.error().code != Errc::kCorrupt || tried == kTries) return page;
+    // What seemed missing may have been sealed or given up between two statements.
+    ASSIGN_OR_RETURN(const GraphHead now, HeadOf(*reader, graph));
+    if (now.at.sealed == before.at.sealed && now.at.floor == before.at.floor) return page;
+  }
+}
+
+Result<StoredPage> PostgresStorage::ListAt(PostgresConnection& connection, const GraphHead& head,
+                                           const ListRange& range) {
   StoredPage page;
-  // The head first: everything up to it is committed and stays.
-  ASSIGN_OR_RETURN(const GraphHead head, HeadOf(*reader, graph));
   page.at = head.at;
-  if (range.since_idx < page.at.floor) return BelowFloor(graph, range.since_idx, page.at.floor);
-  if (range.since_idx >= page.at.head) return page;
-  PostgresStatement statement{sql::kPostgresList, {}};
-  statement.params.Text(graph).Int(range.since_idx).Int(page.at.head);
-  statement.params.Int(range.limit).Int(range.byte_limit);
-  ASSIGN_OR_RETURN(const PostgresRows rows, reader->Execute(statement));
-  page.events.reserve(static_cast<size_t>(rows.count()));
-  for (int row = 0; row < rows.count(); ++row) page.events.push_back(ReadEvent(rows, row));
-  RETURN_IF_ERROR(VerifyPage(graph, range, page));
+  if (range.since_idx < page.at.floor) {
+    return BelowFloor(head.graph, range.since_idx, page.at.floor);
+  }
+  const auto segment_of = [&](int64_t idx) { return SegmentAt(connection, head.graph, idx); };
+  ASSIGN_OR_RETURN(const bool rows_follow,
+                   ReadSealed({head.graph, segment_cache_, segment_of}, range, page));
+  if (rows_follow) RETURN_IF_ERROR(AddRows(connection, head.graph, range, page));
+  RETURN_IF_ERROR(VerifyPage(head.graph, range, page));
   return page;
+}
+
+Status PostgresStorage::AddRows(PostgresConnection& connection, const std::string& graph,
+                                const ListRange& range, StoredPage& page) {
+  const int64_t since = page.events.empty() ? range.since_idx : page.events.back().idx;
+  int64_t bytes = range.byte_limit;
+  for (const StoredEvent& event : page.events) bytes -= static_cast<int64_t>(event.payload.size());
+  const int64_t limit = range.limit - static_cast<int64_t>(page.events.size());
+  if (since >= page.at.head || limit <= 0) return {};
+  PostgresStatement statement{sql::kPostgresList, {}};
+  statement.params.Text(graph).Int(since).Int(page.at.head).Int(limit).Int(bytes);
+  ASSIGN_OR_RETURN(const PostgresRows rows, connection.Execute(statement));
+  page.events.reserve(page.events.size() + static_cast<size_t>(rows.count()));
+  for (int row = 0; row < rows.count(); ++row) {
+    StoredEvent event = ReadEvent(rows, row);
+    bytes -= static_cast<int64_t>(event.payload.size());
+    if (!page.events.empty() && bytes < 0) return {};
+    page.events.push_back(std::move(event));
+  }
+  return {};
 }
 
 Result<GraphHead> PostgresStorage::Head(const std::string& graph) {

@@ -12,12 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "bel/segment.h"
 #include "bel/storage.h"
 
 namespace databuild {
 
 class PostgresConnection;
 class PostgresPipeline;
+struct PostgresStatement;
 
 struct PostgresOptions {
   std::string uri;
@@ -43,10 +45,27 @@ class PostgresStorage final : public Storage {
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
   Result<std::vector<GraphHead>> Graphs() override;
+  Status PutSegment(const std::string& graph, int64_t epoch, const Segment& segment) override;
+  Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override;
+  Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override;
+  Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override;
   const char* name() const override { return "postgres"; }
 
  private:
-  class Reader;  // a connection on loan from idle_readers_
+  // A connection on loan from idle_readers_.
+  class Reader {
+   public:
+    Reader(PostgresStorage* storage, std::unique_ptr<PostgresConnection> connection);
+    ~Reader();
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    PostgresConnection& operator*() { return *connection_; }
+    PostgresConnection* operator->() { return connection_.get(); }
+
+   private:
+    PostgresStorage* storage_;
+    std::unique_ptr<PostgresConnection> connection_;
+  };
   class InFlight;
 
   Result<std::unique_ptr<PostgresConnection>> Connect() const;
@@ -55,12 +74,22 @@ class PostgresStorage final : public Storage {
   Status Migrate(PostgresConnection& connection) const;
   Status RequireWritable() const;
   Result<std::unique_ptr<PostgresConnection>> TakeReader();
+  static Result<GraphHead> HeadOf(PostgresConnection& connection, const std::string& graph);
+  static Result<Segment> SegmentAt(PostgresConnection& connection, const std::string& graph,
+                                   int64_t idx);
+  Result<StoredPage> ListAt(PostgresConnection& connection, const GraphHead& head,
+                            const ListRange& range);
+  Status AddRows(PostgresConnection& connection, const std::string& graph, const ListRange& range,
+                 StoredPage& page);
+  Result<int64_t> CallFenced(const PostgresStatement& statement, const std::string& graph,
+                             int64_t epoch);
 
   const PostgresOptions options_;
   std::mutex writer_mutex_;  // guards writer_; appends are sent in the order they take it
   std::shared_ptr<PostgresPipeline> writer_;
   std::mutex readers_mutex_;  // guards idle_readers_
   std::vector<std::unique_ptr<PostgresConnection>> idle_readers_;
+  SegmentCache segment_cache_;
 };
 
 }  // namespace databuild

@@ -23,6 +23,12 @@ PostgresParams& PostgresParams::Text(std::string_view text) {
   return *this;
 }
 
+PostgresParams& PostgresParams::Bytes(std::string_view bytes) {
+  values_.emplace_back(bytes);
+  types_.push_back(pg_type::kBytea);
+  return *this;
+}
+
 void PostgresParams::Append32(uint32_t value) { AppendBigEndian(values_.back(), value); }
 
 PostgresParams& PostgresParams::BeginArray(uint32_t element_type, size_t count, size_t bytes_hint) {
@@ -67,6 +73,10 @@ int PostgresRows::count() const { return PQntuples(result_); }
 int64_t PostgresRows::affected() const {
   const char* text = PQcmdTuples(result_);
   return *text == '\0' ? 0 : std::strtoll(text, nullptr, 10);
+}
+
+bool PostgresRows::IsNull(int row, int column) const {
+  return PQgetisnull(result_, row, column) != 0;
 }
 
 int64_t PostgresRows::Int(int row, int column) const {

@@ -27,6 +27,7 @@ class PostgresParams {
   PostgresParams& Int(int64_t value);   // bigint
   PostgresParams& Int4(int32_t value);  // integer
   PostgresParams& Text(std::string_view text);
+  PostgresParams& Bytes(std::string_view bytes);  // bytea
   // One array of `count` elements follows by Element*().
   PostgresParams& BeginArray(uint32_t element_type, size_t count, size_t bytes_hint);
   PostgresParams& ElementInt8(int64_t value);
@@ -60,6 +61,7 @@ class PostgresRows {
 
   int count() const;
   int64_t affected() const;
+  bool IsNull(int row, int column) const;
   // Of a bigint, integer, smallint or boolean column, by its size.
   int64_t Int(int row, int column) const;
   std::string_view Bytes(int row, int column) const;

@@ -137,11 +137,31 @@ Result<SqliteStatement> SqliteConnection::Prepare(const char* sql) {
   return SqliteStatement(this, statement);
 }
 
+int64_t SqliteConnection::Changes() const { return sqlite3_changes64(database_); }
+
 Error SqliteConnection::LastError(std::string_view what) const {
   const int code = database_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(database_);
   const char* message = database_ == nullptr ? "out of memory" : sqlite3_errmsg(database_);
   return Error{CodeOf(code), "SQLite file " + path_ + ": could not " + std::string(what) + ": " +
                                  message + AdviceFor(code)};
+}
+
+Result<SqliteTransaction> SqliteTransaction::Begin(SqliteConnection* connection,
+                                                   const char* begin) {
+  RETURN_IF_ERROR(connection->Run(begin));
+  return SqliteTransaction(connection);
+}
+
+SqliteTransaction::~SqliteTransaction() {
+  if (connection_ == nullptr) return;
+  const Status ignored = connection_->Run("ROLLBACK");  // fails only when nothing is open any more
+  static_cast<void>(ignored);
+}
+
+Status SqliteTransaction::Commit() {
+  RETURN_IF_ERROR(connection_->Run("COMMIT"));
+  connection_ = nullptr;
+  return {};
 }
 
 }  // namespace databuild

@@ -66,6 +66,9 @@ class SqliteConnection {
   // `sql` is compiled once and found by its address afterwards: pass a constant.
   Result<SqliteStatement> Prepare(const char* sql);
 
+  // Rows changed by the last statement.
+  int64_t Changes() const;
+
   // The error of the last call on this connection.
   Error LastError(std::string_view what) const;
 
@@ -78,6 +81,22 @@ class SqliteConnection {
   std::string path_;
   struct Statements;
   std::unique_ptr<Statements> statements_;
+};
+
+// BEGIN ... COMMIT; rolled back unless committed.
+class SqliteTransaction {
+ public:
+  // `begin` is "BEGIN" for a view, "BEGIN IMMEDIATE" for writing.
+  static Result<SqliteTransaction> Begin(SqliteConnection* connection, const char* begin);
+  SqliteTransaction(SqliteTransaction&& other) noexcept
+      : connection_(std::exchange(other.connection_, nullptr)) {}
+  SqliteTransaction& operator=(SqliteTransaction&&) = delete;
+  ~SqliteTransaction();
+  Status Commit();
+
+ private:
+  explicit SqliteTransaction(SqliteConnection* connection) : connection_(connection) {}
+  SqliteConnection* connection_;
 };
 
 }  // namespace databuild

@@ -25,12 +25,12 @@ std::string_view View(const UuidBytes& bytes) {
 }
 
 Acquired ReadAcquired(const SqliteStatement& row) {
-  return {row.Text(0), row.Int(1), row.Int(2), row.Int(3), row.Int(4)};
+  return {row.Text(0), row.Int(1), row.Int(2), row.Int(3), row.Int(4), row.Int(5)};
 }
 
 GraphHead ReadHead(const SqliteStatement& row) {
   return {row.Text(0), row.Text(1), row.Text(4),
-          Acquired{row.Text(2), row.Int(3), row.Int(5), row.Int(6), row.Int(7)}};
+          Acquired{row.Text(2), row.Int(3), row.Int(5), row.Int(6), row.Int(7), row.Int(8)}};
 }
 
 Result<StoredEvent> ReadEvent(const SqliteStatement& row) {
@@ -52,7 +52,9 @@ Result<StoredEvent> ReadEvent(const SqliteStatement& row) {
   return event;
 }
 
-Result<GraphHead> HeadOf(SqliteConnection& connection, const std::string& graph) {
+}  // namespace
+
+Result<GraphHead> SqliteStorage::HeadOf(SqliteConnection& connection, const std::string& graph) {
   ASSIGN_OR_RETURN(SqliteStatement statement, connection.Prepare(sql::kSqliteHead));
   statement.Bind(1, graph);
   ASSIGN_OR_RETURN(const bool found, statement.Step());
@@ -60,53 +62,15 @@ Result<GraphHead> HeadOf(SqliteConnection& connection, const std::string& graph)
   return ReadHead(statement);
 }
 
-}  // namespace
+SqliteStorage::Reader::Reader(SqliteStorage* storage, std::unique_ptr<SqliteConnection> connection)
+    : storage_(storage), connection_(std::move(connection)) {}
 
-// BEGIN IMMEDIATE ... COMMIT; rolled back unless committed.
-class SqliteStorage::Transaction {
- public:
-  static Result<Transaction> Begin(SqliteConnection* connection, const char* begin) {
-    RETURN_IF_ERROR(connection->Run(begin));
-    return Transaction(connection);
+SqliteStorage::Reader::~Reader() {
+  std::lock_guard lock(storage_->readers_mutex_);
+  if (storage_->idle_readers_.size() < kMaxIdleReaders) {
+    storage_->idle_readers_.push_back(std::move(connection_));
   }
-  Transaction(Transaction&& other) noexcept
-      : connection_(std::exchange(other.connection_, nullptr)) {}
-  Transaction& operator=(Transaction&&) = delete;
-  ~Transaction() {
-    if (connection_ == nullptr) return;
-    const Status ignored =
-        connection_->Run("ROLLBACK");  // fails only when nothing is open any more
-    static_cast<void>(ignored);
-  }
-  Status Commit() {
-    RETURN_IF_ERROR(connection_->Run("COMMIT"));
-    connection_ = nullptr;
-    return {};
-  }
-
- private:
-  explicit Transaction(SqliteConnection* connection) : connection_(connection) {}
-  SqliteConnection* connection_;
-};
-
-class SqliteStorage::Reader {
- public:
-  Reader(SqliteStorage* storage, std::unique_ptr<SqliteConnection> connection)
-      : storage_(storage), connection_(std::move(connection)) {}
-  ~Reader() {
-    std::lock_guard lock(storage_->readers_mutex_);
-    if (storage_->idle_readers_.size() < kMaxIdleReaders) {
-      storage_->idle_readers_.push_back(std::move(connection_));
-    }
-  }
-  SqliteConnection& operator*() { return *connection_; }
-  SqliteConnection* operator->() { return connection_.get(); }
-  SqliteConnection* get() { return connection_.get(); }
-
- private:
-  SqliteStorage* storage_;
-  std::unique_ptr<SqliteConnection> connection_;
-};
+}
 
 SqliteStorage::SqliteStorage(std::string path, StorageTimeouts timeouts, bool read_only)
     : path_(std::move(path)), timeouts_(timeouts), read_only_(read_only) {}
@@ -155,7 +119,8 @@ Result<size_t> SqliteStorage::SchemaVersion(SqliteConnection& connection) const 
 }
 
 Status SqliteStorage::Migrate() {
-  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
   ASSIGN_OR_RETURN(size_t version, SchemaVersion(*writer_));
   for (; version < sql::kSqliteMigrations.size(); ++version) {
     RETURN_IF_ERROR(writer_->Run(sql::kSqliteMigrations[version]));
@@ -206,7 +171,8 @@ Status SqliteStorage::RequireOpen() const {
 Result<Acquired> SqliteStorage::Acquire(const AcquireRequest& request) {
   std::lock_guard lock(writer_mutex_);
   RETURN_IF_ERROR(RequireOpen());
-  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
   Acquired acquired;
   {
     const std::string log_id = RandomUuid();
@@ -261,7 +227,8 @@ Result<std::vector<Result<int64_t>>> SqliteStorage::TryAppendAll(
   {
     std::lock_guard lock(writer_mutex_);
     RETURN_IF_ERROR(RequireOpen());
-    ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
+    ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                     SqliteTransaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
     for (const AppendBatch& batch : batches) {
       Result<int64_t> one = AppendOne(batch);
       const bool refused =
@@ -322,24 +289,34 @@ Result<StoredPage> SqliteStorage::List(const std::string& graph, const ListRange
   ASSIGN_OR_RETURN(auto connection, TakeReader());
   Reader reader(this, std::move(connection));
   StoredPage page;
-  ASSIGN_OR_RETURN(Transaction view, Transaction::Begin(reader.get(), "BEGIN"));
+  ASSIGN_OR_RETURN(SqliteTransaction view, SqliteTransaction::Begin(reader.get(), "BEGIN"));
   ASSIGN_OR_RETURN(const GraphHead head, HeadOf(*reader, graph));
   page.at = head.at;
   if (range.since_idx < page.at.floor) return BelowFloor(graph, range.since_idx, page.at.floor);
-  ASSIGN_OR_RETURN(SqliteStatement rows, reader->Prepare(sql::kSqliteList));
-  rows.Bind(1, graph).Bind(2, range.since_idx).Bind(3, page.at.head).Bind(4, range.limit);
+  const auto segment_of = [&](int64_t idx) { return SegmentAt(*reader, graph, idx); };
+  ASSIGN_OR_RETURN(const bool rows_follow,
+                   ReadSealed({graph, segment_cache_, segment_of}, range, page));
+  if (rows_follow) RETURN_IF_ERROR(AddRows(*reader, graph, range, page));
+  RETURN_IF_ERROR(VerifyPage(graph, range, page));
+  return page;
+}
+
+Status SqliteStorage::AddRows(SqliteConnection& connection, const std::string& graph,
+                              const ListRange& range, StoredPage& page) {
+  const int64_t since = page.events.empty() ? range.since_idx : page.events.back().idx;
+  const int64_t limit = range.limit - static_cast<int64_t>(page.events.size());
+  ASSIGN_OR_RETURN(SqliteStatement rows, connection.Prepare(sql::kSqliteList));
+  rows.Bind(1, graph).Bind(2, since).Bind(3, page.at.head).Bind(4, limit);
   int64_t bytes = 0;
+  for (const StoredEvent& event : page.events) bytes += static_cast<int64_t>(event.payload.size());
   while (true) {
     ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) break;
+    if (!more) return {};
     bytes += static_cast<int64_t>(rows.Bytes(7).size());
-    if (!page.events.empty() && bytes > range.byte_limit) break;
+    if (!page.events.empty() && bytes > range.byte_limit) return {};
     ASSIGN_OR_RETURN(StoredEvent event, ReadEvent(rows));
     page.events.push_back(std::move(event));
   }
-  rows.Reset();
-  RETURN_IF_ERROR(VerifyPage(graph, range, page));
-  return page;
 }
 
 Result<GraphHead> SqliteStorage::Head(const std::string& graph) {

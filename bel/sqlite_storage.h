@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "bel/segment.h"
 #include "bel/storage.h"
 
 namespace databuild {
@@ -32,11 +33,29 @@ class SqliteStorage final : public Storage {
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override;
   Result<GraphHead> Head(const std::string& graph) override;
   Result<std::vector<GraphHead>> Graphs() override;
+  Status PutSegment(const std::string& graph, int64_t epoch, const Segment& segment) override;
+  Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override;
+  Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override;
+  Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override;
   const char* name() const override { return "sqlite"; }
 
  private:
-  class Reader;  // a connection on loan from idle_readers_
-  class Transaction;
+  // A connection on loan from idle_readers_.
+  class Reader {
+   public:
+    Reader(SqliteStorage* storage, std::unique_ptr<SqliteConnection> connection);
+    ~Reader();
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    SqliteConnection& operator*() { return *connection_; }
+    SqliteConnection* operator->() { return connection_.get(); }
+    SqliteConnection* get() { return connection_.get(); }
+
+   private:
+    SqliteStorage* storage_;
+    std::unique_ptr<SqliteConnection> connection_;
+  };
+  struct Owned;  // a graph's log that is still the caller's
 
   Status Lock();
   Status Migrate();
@@ -45,6 +64,14 @@ class SqliteStorage final : public Storage {
   Status RequireOpen() const;
   Result<int64_t> AppendOne(const AppendBatch& batch);
   Result<std::vector<Result<int64_t>>> TryAppendAll(std::span<const AppendBatch> batches);
+  Status AddRows(SqliteConnection& connection, const std::string& graph, const ListRange& range,
+                 StoredPage& page);
+  static Result<GraphHead> HeadOf(SqliteConnection& connection, const std::string& graph);
+  static Result<Segment> SegmentAt(SqliteConnection& connection, const std::string& graph,
+                                   int64_t idx);
+  Result<Owned> RequireOwned(const std::string& graph, int64_t epoch);
+  Status CompareWithRows(const std::string& graph, const Segment& segment);
+  Result<int64_t> DropRows(const std::string& graph, const Owned& owned);
   void NoteWritten(std::span<const AppendBatch> batches);
   Result<std::unique_ptr<SqliteConnection>> TakeReader();
   void CheckpointLoop(std::stop_token stop);
@@ -59,6 +86,8 @@ class SqliteStorage final : public Storage {
 
   std::mutex readers_mutex_;  // guards idle_readers_
   std::vector<std::unique_ptr<SqliteConnection>> idle_readers_;
+
+  SegmentCache segment_cache_;
 
   std::mutex checkpoint_mutex_;  // guards bytes_since_checkpoint_
   std::condition_variable_any checkpoint_due_;

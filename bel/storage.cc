@@ -53,6 +53,11 @@ Status CheckWithin(const AppendBatch& batch, int64_t max_events, size_t max_byte
   return {};
 }
 
+Error NoSegments(const Storage& storage) {
+  return Error{Errc::kUnsupported, std::string("the storage ") + storage.name() +
+                                       " keeps every event as it is; it has no segments"};
+}
+
 class Answered final : public AppendInFlight {
  public:
   explicit Answered(std::vector<Result<int64_t>> results) : results_(std::move(results)) {}
@@ -67,6 +72,13 @@ class Answered final : public AppendInFlight {
 std::unique_ptr<AppendInFlight> Storage::BeginAppend(std::span<const AppendBatch> batches) {
   return std::make_unique<Answered>(AppendAll(batches));
 }
+
+Status Storage::PutSegment(const std::string&, int64_t, const Segment&) {
+  return NoSegments(*this);
+}
+Result<int64_t> Storage::DropSealedRows(const std::string&, int64_t) { return NoSegments(*this); }
+Status Storage::RaiseFloor(const std::string&, int64_t, int64_t) { return NoSegments(*this); }
+Result<std::vector<SegmentInfo>> Storage::Segments(const std::string&) { return NoSegments(*this); }
 
 std::unique_ptr<AppendInFlight> AnsweredAppend(std::span<const AppendBatch> batches,
                                                const Error& error) {
@@ -149,6 +161,21 @@ Error ConflictError(const std::string& graph, int64_t expected_head, const Graph
 Error RefusedAppend(const AppendBatch& batch, const GraphHead& now) {
   if (now.at.epoch != batch.epoch) return FencedError(batch.graph, batch.epoch, now);
   return ConflictError(batch.graph, batch.expected_head, now);
+}
+
+Error RefusedSegment(const std::string& graph, int64_t epoch, const Segment& segment,
+                     const GraphHead& now) {
+  if (now.at.epoch != epoch) return FencedError(graph, epoch, now);
+  return Error{Errc::kConflict, "seal idx " + std::to_string(segment.first_idx) + " to " +
+                                    std::to_string(segment.last_idx) + " of graph " + graph +
+                                    ": the sealed range ends at " + std::to_string(now.at.sealed) +
+                                    " and the head is " + std::to_string(now.at.head)};
+}
+
+Error FloorNotSealed(const std::string& graph, int64_t floor, int64_t sealed) {
+  return Error{Errc::kInvalidArgument, "raise the floor of graph " + graph + " to " +
+                                           std::to_string(floor) + ": only idx up to " +
+                                           std::to_string(sealed) + " are sealed"};
 }
 
 Error OtherCluster(const std::string& graph, const std::string& cluster_uid) {

@@ -63,7 +63,8 @@ struct Acquired {
   int64_t epoch = 0;
   int64_t head = 0;  // idx of the newest event, 0: none
   TimeNs last_ts = 0;
-  int64_t floor = 0;  // events up to here are gone
+  int64_t floor = 0;   // events up to here are gone
+  int64_t sealed = 0;  // events up to here are in segments; at least floor
 };
 
 // What is known of a graph's log without reading events.
@@ -95,6 +96,24 @@ struct ListRange {
   int64_t byte_limit = 1 << 20;  // of payloads; the first event comes whatever its size
 };
 
+// A sealed range of old events; segment.h packs and unpacks it.
+struct Segment {
+  int64_t first_idx = 0;
+  int64_t last_idx = 0;
+  TimeNs last_ts = 0;
+  std::string codec;
+  uint32_t crc32c = 0;        // of bytes
+  std::string events_sha256;  // of the events before compression, 32 bytes
+  std::string bytes;
+};
+
+struct SegmentInfo {
+  int64_t first_idx = 0;
+  int64_t last_idx = 0;
+  TimeNs last_ts = 0;
+  int64_t bytes = 0;  // stored
+};
+
 // An append on its way. Must not outlive its storage.
 class AppendInFlight {
  public:
@@ -118,12 +137,26 @@ class Storage {
   // the new head, per batch.
   virtual std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) = 0;
 
-  // Events after range.since_idx. Every checksum is verified and the events are contiguous.
-  // since_idx at or beyond the head gives an empty page.
+  // Events after range.since_idx, out of rows and segments alike. Every checksum is verified and
+  // the events are contiguous. since_idx at or beyond the head gives an empty page.
   virtual Result<StoredPage> List(const std::string& graph, const ListRange& range) = 0;
 
   virtual Result<GraphHead> Head(const std::string& graph) = 0;
   virtual Result<std::vector<GraphHead>> Graphs() = 0;  // ascending by name
+
+  // ---- Old events: sealed, compared, and only then taken out of the rows. log_keeper.h does it.
+  // Each call is atomic and fenced by `epoch` like an append; kUnsupported by default.
+
+  // Adds the segment that follows the sealed range and makes it part of that range. The storage
+  // compares it with its rows: kCorrupt when they differ, kConflict when another segment is next.
+  virtual Status PutSegment(const std::string& graph, int64_t epoch, const Segment& segment);
+  // Removes the rows of the oldest segment that still has some, after comparing once more. Gives
+  // how many went; 0: there are none left.
+  virtual Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch);
+  // Gives up all events up to `floor`, which must be sealed (kInvalidArgument). Never goes back.
+  virtual Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor);
+  // Oldest first.
+  virtual Result<std::vector<SegmentInfo>> Segments(const std::string& graph);
 
   // "postgres", "sqlite", ...: for messages and metrics.
   virtual const char* name() const = 0;
@@ -167,6 +200,9 @@ Error FencedError(const std::string& graph, int64_t epoch, const GraphHead& now)
 Error ConflictError(const std::string& graph, int64_t expected_head, const GraphHead& now);
 // Which of the two it was.
 Error RefusedAppend(const AppendBatch& batch, const GraphHead& now);
+Error RefusedSegment(const std::string& graph, int64_t epoch, const Segment& segment,
+                     const GraphHead& now);
+Error FloorNotSealed(const std::string& graph, int64_t floor, int64_t sealed);
 Error OtherCluster(const std::string& graph, const std::string& cluster_uid);
 Error LostHold(const AcquireRequest& request);
 

@@ -45,13 +45,13 @@ THIRD_PARTY = {
     "simdjson": (["simdjson"], ["controller/kube/json_view.cc"]),
     "prometheus": (["prometheus/"], ["controller/metrics/metrics.cc"]),
     "yaml-cpp": (["yaml-cpp/"], ["controller/config/yaml_tree.cc", "controller/kube/kubeconfig.cc"]),
-    "OpenSSL": (["openssl/"], ["bel/ids.cc", "controller/api/auth.cc", "wrapper/digest.cc",
+    "OpenSSL": (["openssl/"], ["bel/ids.cc", "bel/segment.cc", "controller/api/auth.cc", "wrapper/digest.cc",
                                "controller/kube/http_transport.cc", "controller/kube/sha256.cc",
                                "controller/kube/job_manifest.cc", "controller/kube/kubeconfig.cc"]),
     "RE2": (["re2/"], ["controller/planner/pattern_regex.cc", "bel/query_*.cc", "bel/glob.cc"]),
     "CLI11": (["CLI/"], ["controller/config/command_line.cc", "cli/*.cc", "tools/bel/options.cc"]),
     "spdlog": (["spdlog/"], ["bel/base/log.cc"]),
-    "zstd": (["zstd"], ["controller/kube/job_manifest.cc", "wrapper/spec.cc"]),
+    "zstd": (["zstd"], ["bel/segment.cc", "controller/kube/job_manifest.cc", "wrapper/spec.cc"]),
     "nlohmann-json": (["nlohmann/"], ["*.cc"]),
 }
 

@@ -4,4 +4,4 @@ INSERT INTO bel_head AS head (graph, cluster_uid, log_id, epoch, holder, next_id
 VALUES ($1, $2, $4::uuid, 1, $3, 1, $5::integer)
 ON CONFLICT (graph) DO UPDATE SET epoch = head.epoch + 1, holder = excluded.holder
   WHERE head.cluster_uid = excluded.cluster_uid
-RETURNING log_id::text, epoch, next_idx - 1, last_ts, floor_idx, schema_version
+RETURNING log_id::text, epoch, next_idx - 1, last_ts, floor_idx, sealed_idx

@@ -2,4 +2,4 @@
 -- lock of an append of ours that may still be committing, and fences one that has not begun.
 UPDATE bel_head SET epoch = epoch + 1
 WHERE graph = $1 AND cluster_uid = $2 AND holder = $3
-RETURNING log_id::text, epoch, next_idx - 1, last_ts, floor_idx, schema_version
+RETURNING log_id::text, epoch, next_idx - 1, last_ts, floor_idx, sealed_idx

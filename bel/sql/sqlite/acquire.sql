@@ -3,4 +3,4 @@ INSERT INTO bel_head (graph, cluster_uid, log_id, epoch, holder, next_idx, schem
 VALUES (?1, ?2, ?4, 1, ?3, 1, ?5)
 ON CONFLICT (graph) DO UPDATE SET epoch = epoch + 1, holder = excluded.holder
   WHERE cluster_uid = excluded.cluster_uid
-RETURNING log_id, epoch, next_idx - 1, last_ts, floor_idx, schema_version
+RETURNING log_id, epoch, next_idx - 1, last_ts, floor_idx, sealed_idx
