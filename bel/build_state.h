@@ -124,6 +124,7 @@ class BuildState final : public StatusView {
   void SetInstanceStatus(Index instance, v1::PartitionStatus status, TimeNs now);
   void CreateTaint(Index taint, const v1::TaintEvent& event, TimeNs now);
   void HitInstance(Index taint, Index instance);
+  void TaintResult(Index instance, Index named);
   void LiftTaint(Index taint);
   void Unblock(Index want);
 

@@ -139,19 +139,26 @@ void BuildState::ApplyPartition(const v1::BuildEvent& event) {
   if (change_event.has_cause()) instance.cause = FromProto(change_event.cause());
   if (change_event.has_external()) instance.external = true;
   SetInstanceStatus(index, change_event.status_code(), event.timestamp());
-  if (!change_event.tainted_by().empty()) {
-    const Index taint = FindTaint(change_event.tainted_by());
-    if (taint != kNone) {
-      HitInstance(taint, index);
-      AddOnce(taints_[taint].instances, index);
-    }
-  }
+  if (!change_event.tainted_by().empty()) TaintResult(index, FindTaint(change_event.tainted_by()));
   if (instance.build != kNone) {
     builds_[instance.build].last_idx = idx_;
     const Index want = builds_[instance.build].want;
     if (want != kNone) wants_[want].last_idx = idx_;
   }
   for (Index want : partitions_[instance.partition].wants) wants_[want].last_idx = idx_;
+}
+
+// The event names one taint; every taint in force that came while the run was live hits as well.
+void BuildState::TaintResult(Index index, Index named) {
+  const Index run = instances_[index].run;
+  for (Index taint = 0; taint < taints_.size(); ++taint) {
+    const auto& hit = taints_[taint].runs;
+    const bool came = taints_[taint].status == v1::TAINT_CREATED && run != kNone &&
+                      std::find(hit.begin(), hit.end(), run) != hit.end();
+    if (!came && taint != named) continue;
+    HitInstance(taint, index);
+    AddOnce(taints_[taint].instances, index);
+  }
 }
 
 void BuildState::SetInstanceStatus(Index index, v1::PartitionStatus status, TimeNs now) {

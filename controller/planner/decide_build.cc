@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "controller/planner/mutant.h"
 #include "controller/planner/planner.h"
 
 namespace databuild {
@@ -22,9 +23,8 @@ void Planner::DecideBuild(Index index) {
       batch_->Build(build.id, v1::BUILD_REQUEST_PLANNING);
       return;
     case v1::BUILD_REQUEST_PLANNING:
-      if (planned_ || revised_.contains(index)) return Mark({KeyKind::kBuild, "", index});
-      planned_ = true;
-      return PlanBuild(index);
+      if (MayPlan(index)) PlanBuild(index);
+      return;
     case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
       batch_->Build(build.id, state_.want(build.want).unavailable == 0
                                   ? v1::BUILD_REQUEST_COMPLETED
@@ -37,17 +37,34 @@ void Planner::DecideBuild(Index index) {
   }
 }
 
+// A plan names who makes what. So in one round either one build is planned, or builds give work up:
+// whoever may not now is looked at in the next round.
+bool Planner::MayPlan(Index index) {
+  if (planned_ || gave_up_ || revised_.contains(index)) {
+    Mark({KeyKind::kBuild, "", index});
+    return false;
+  }
+  return planned_ = true;
+}
+
+bool Planner::MayGiveUp(Index index) {
+  if (planned_) {
+    Mark({KeyKind::kBuild, "", index});
+    return false;
+  }
+  return gave_up_ = true;
+}
+
 void Planner::ExecuteBuild(Index index) {
   const Build& build = state_.build(index);
   if (state_.want(build.want).unavailable == 0) {
     if (build.open_instances == 0) return EndBuild(index, v1::BUILD_REQUEST_COMPLETED, {});
     // All that was asked for is there: what was not started is not needed, what runs may finish.
-    if (!AdoptAway(index)) CancelUnstarted(index, reason::kAvailable);
+    if (MayGiveUp(index) && !AdoptAway(index)) CancelUnstarted(index, reason::kAvailable);
     return;
   }
   if (needs_revision_.contains(index)) {
-    if (planned_ || revised_.contains(index)) return Mark({KeyKind::kBuild, "", index});
-    planned_ = true;
+    if (!MayPlan(index)) return;
     needs_revision_.erase(index);
     const size_t before = batch_->size();
     ReviseBuild(index);
@@ -96,6 +113,8 @@ void Planner::DecideEnd(Index index) {
     }
   };
   for (Index partition : state_.want(build.want).partitions) look(partition);
+  if (pending && IsMutant(Mutant::kDelegationIsSuccess))
+    return EndBuild(index, v1::BUILD_REQUEST_COMPLETED, {});
   if (pending) return;
   if (revise) {
     if (needs_revision_.insert(index).second) Mark({KeyKind::kBuild, "", index});
@@ -109,6 +128,7 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
   const Build& build = state_.build(index);
   needs_revision_.erase(index);
   may_be_doomed_.erase(index);
+  ended_.insert(index);
   v1::BuildRequestEvent* event = batch_->Build(build.id, status);
   if (build.want != kNone) event->set_want_id(state_.want(build.want).id);
   if (!cause.reason.empty()) {
@@ -146,7 +166,7 @@ void Planner::CloseUnwanted(Index index) {
     v1::BuildCancelEvent* event = batch_->CancelBuild(build.id);
     event->set_reason("the Want was deleted");
   }
-  if (AdoptAway(index)) return;
+  if (!MayGiveUp(index) || AdoptAway(index)) return;
   if (build.open_instances == 0) {
     const Index want = build.want;
     const std::string name = want == kNone ? "" : state_.want(want).name;
@@ -179,7 +199,7 @@ void Planner::CloseUnwanted(Index index) {
 Index Planner::OldestDelegator(Index partition, Index except) const {
   Index oldest = kNone;
   for (Index other : state_.partition(partition).delegators) {
-    if (other == except || !state_.BuildOpen(other)) continue;
+    if (other == except || !state_.BuildOpen(other) || ended_.contains(other)) continue;
     const Build& build = state_.build(other);
     if (build.want == kNone || !state_.want(build.want).Live()) continue;
     if (build.status != v1::BUILD_REQUEST_PLANNING && build.status != v1::BUILD_REQUEST_EXECUTING)
@@ -194,6 +214,7 @@ Index Planner::OldestDelegator(Index partition, Index except) const {
 // Hands unfinished units that another build delegates to, with their inputs, to the oldest such
 // build. One adopter a tick; true if there was one.
 bool Planner::AdoptAway(Index index) {
+  if (IsMutant(Mutant::kNoAdoption)) return false;
   const Build& build = state_.build(index);
   Index adopter = kNone;
   std::vector<Index> units;

@@ -1,6 +1,7 @@
 // Job runs: what the cluster shows of them becomes fact.
 #include <algorithm>
 
+#include "controller/planner/mutant.h"
 #include "controller/planner/planner.h"
 #include "controller/planner/run_outcome.h"
 
@@ -55,7 +56,7 @@ void Planner::DecideUnseenRun(Index index) {
     return FailRun(index, Lost(v1::JOB_OUTCOME_CREATE_REFUSED, reason::kRunTooLarge,
                                refused->second.message, now_));
   }
-  if (!snapshot_.absent_runs.contains(run.id)) return;
+  if (!snapshot_.absent_runs.contains(run.id) && !IsMutant(Mutant::kNoLiveGet)) return;
   if (run.cancel_requested) return CancelledRun(index);
   if (run.status == v1::JOB_RUNNING) {
     return FailRun(index, Lost(v1::JOB_OUTCOME_DELETED, "JobDeleted",
@@ -113,17 +114,12 @@ v1::PartitionManifest Planner::ManifestOf(Index index, const RunVerdict& verdict
 void Planner::CompleteRun(Index index, const RunVerdict& verdict) {
   const Run& run = state_.run(index);
   *EndEvent(index, v1::JOB_COMPLETED, verdict)->add_manifests() = ManifestOf(index, verdict);
-  Index taint = kNone;
-  for (Index i = 0; i < state_.taints().size(); ++i) {
-    const auto& hit = state_.taint(i).runs;
-    if (state_.taint(i).status != v1::TAINT_CREATED) continue;
-    if (std::find(hit.begin(), hit.end(), index) != hit.end()) taint = i;
-  }
+  const std::vector<Index> taints = TaintsOf(index);
   for (Index instance : run.instances) {
     if (state_.InstanceFinal(instance) || !Claim(instance)) continue;
     v1::PartitionEvent* event = batch_->Partition(instance, v1::PARTITION_AVAILABLE);
     event->set_job_run_id(run.id);
-    if (taint != kNone) event->set_tainted_by(state_.taint(taint).id);
+    if (!taints.empty()) event->set_tainted_by(state_.taint(taints.front()).id);
   }
 }
 

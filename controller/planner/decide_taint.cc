@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "bel/glob.h"
+#include "controller/planner/mutant.h"
 #include "controller/planner/planner.h"
 
 namespace databuild {
@@ -85,6 +86,7 @@ void Planner::CreateTaint(const ObservedTaint& observed) {
     if (ref.current != kNone) hit.push_back(ref.current);
     const Index live = state_.LiveInstance(partition);
     if (live == kNone || state_.instance(live).run == kNone) continue;
+    if (IsMutant(Mutant::kTaintIgnoresRunStart)) continue;
     if (state_.RunLive(state_.instance(live).run)) runs.push_back(state_.instance(live).run);
   }
   std::vector<Index> downstream;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "bel/ids.h"
+#include "controller/planner/mutant.h"
 #include "controller/planner/planner.h"
 
 namespace databuild {
@@ -16,7 +17,9 @@ bool Planner::UnitOpen(Index unit) const {
 bool Planner::UnitWaits(Index unit) const {
   const auto& instances = state_.unit(unit).instances;
   return !instances.empty() && std::all_of(instances.begin(), instances.end(), [&](Index i) {
-    return state_.instance(i).status == v1::PARTITION_ANALYZED;
+    const v1::PartitionStatus status = state_.instance(i).status;
+    return status == v1::PARTITION_ANALYZED ||
+           (status == v1::PARTITION_BUILDING && IsMutant(Mutant::kNoActiveRunCheck));
   });
 }
 

@@ -18,9 +18,8 @@ void Planner::MarkAllDirty() {
   for (Index want = 0; want < state_.wants().size(); ++want) {
     if (state_.want(want).Live()) MarkWant(want);
   }
-  for (const Taint& taint : state_.taints()) {
-    if (taint.status == v1::TAINT_CREATED) Mark({KeyKind::kTaint, taint.id});
-  }
+  open_taints_.clear();
+  for (Index taint = 0; taint < state_.taints().size(); ++taint) MarkTaint(taint);
   for (Index run = 0; run < state_.runs().size(); ++run) {
     if (state_.RunLive(run) || snapshot_.FindJob(state_.run(run).id)) MarkRun(run);
   }
@@ -59,6 +58,25 @@ void Planner::MarkRun(Index run) {
   effect_dirty_.insert({KeyKind::kRun, state_.run(run).id});
 }
 
+void Planner::MarkTaint(Index taint) {
+  if (state_.taint(taint).status != v1::TAINT_CREATED) {
+    open_taints_.erase(taint);
+    return;
+  }
+  open_taints_.insert(taint);
+  Mark({KeyKind::kTaint, state_.taint(taint).id});
+}
+
+// Taints in force that hit what the run makes.
+std::vector<Index> Planner::TaintsOf(Index run) const {
+  std::vector<Index> taints;
+  for (Index taint : open_taints_) {
+    const auto& hit = state_.taint(taint).runs;
+    if (std::find(hit.begin(), hit.end(), run) != hit.end()) taints.push_back(taint);
+  }
+  return taints;
+}
+
 // Everything that looks at a ref.
 void Planner::MarkRef(Index partition) {
   const Partition& ref = state_.partition(partition);
@@ -68,10 +86,7 @@ void Planner::MarkRef(Index partition) {
   for (Index want : ref.blocked) MarkWant(want);
   for (Index instance = ref.newest; instance != kNone;
        instance = state_.instance(instance).previous) {
-    for (Index taint : state_.instance(instance).taints) {
-      if (state_.taint(taint).status == v1::TAINT_CREATED)
-        Mark({KeyKind::kTaint, state_.taint(taint).id});
-    }
+    for (Index taint : state_.instance(instance).taints) MarkTaint(taint);
   }
 }
 
@@ -206,6 +221,7 @@ void Planner::Observe(const v1::BuildEvent& event) {
 void Planner::ObserveRun(Index index) {
   const Run& run = state_.run(index);
   if (run.status != v1::JOB_SKIPPED) MarkRun(index);
+  for (Index taint : TaintsOf(index)) MarkTaint(taint);
   MarkBuildAndWant(run.build);
   if (run.job != kNone && state_.job(run.job).defined) {
     status_dirty_.insert({KeyKind::kDataJob, state_.job(run.job).definition.name()});
@@ -226,7 +242,7 @@ void Planner::ObserveWant(Index want) {
 void Planner::ObserveTaint(Index index) {
   if (index == kNone) return;
   const Taint& taint = state_.taint(index);
-  Mark({KeyKind::kTaint, taint.id});
+  MarkTaint(index);
   status_dirty_.insert({KeyKind::kTaint, taint.id});
   for (Index hit : taint.instances) MarkRef(state_.instance(hit).partition);
   for (Index hit : taint.downstream) MarkRef(state_.instance(hit).partition);
@@ -239,7 +255,8 @@ std::vector<v1::BuildEvent> Planner::DecideEvents(TimeNs now, uint32_t slots) {
   claimed_.clear();
   cancelled_runs_.clear();
   revised_.clear();
-  planned_ = false;
+  ended_.clear();
+  planned_ = gave_up_ = false;
   while (!timers_.empty() && timers_.begin()->first <= now) {
     const Key key = timers_.begin()->second;
     timers_.erase(timers_.begin());
@@ -253,16 +270,20 @@ std::vector<v1::BuildEvent> Planner::DecideEvents(TimeNs now, uint32_t slots) {
   status_dirty_.erase(Key{KeyKind::kWant, ""});
   // Keys are ordered by kind: wants, taints, DataJobs, runs, builds, then units, so that what a
   // build gives up is claimed before its units are looked at.
+  // A taint changes what may be used: all after it is decided from the state with it, next round.
+  bool tainted = false;
   std::set<Key> keys;
   keys.swap(dirty_);
   for (auto it = keys.begin(); it != keys.end(); it = keys.erase(it)) {
-    if (Full()) break;
+    if (Full() || (tainted && it->kind > KeyKind::kTaint)) break;
+    const size_t before = batch.size();
     Decide(*it);
+    tainted |= it->kind == KeyKind::kTaint && batch.size() > before;
   }
   dirty_.merge(keys);
   for (const auto& [build, tasks] : revisions_) EmitGraph(build, tasks);
   revisions_.clear();
-  if (!Full()) Schedule(slots);
+  if (!Full() && !tainted) Schedule(slots);
   batch_ = nullptr;
   return batch.Take();
 }

@@ -90,6 +90,8 @@ class Planner {
   void Mark(Key key) { dirty_.insert(std::move(key)); }
   void MarkWant(Index want);
   void MarkRef(Index partition);
+  void MarkTaint(Index taint);
+  std::vector<Index> TaintsOf(Index run) const;
   void MarkBuild(Index build);
   void MarkBuildAndWant(Index build);
   void ObserveRun(Index run);
@@ -135,6 +137,8 @@ class Planner {
   void DecideBuild(Index build);
   void CloseUnwanted(Index build);
   void ExecuteBuild(Index build);
+  bool MayPlan(Index build);
+  bool MayGiveUp(Index build);
   bool AdoptAway(Index build);
   void AdoptUnits(Index from, Index to, const std::vector<Index>& units);
   void CancelUnstarted(Index build, const std::string& reason);
@@ -259,6 +263,7 @@ class Planner {
   std::unordered_map<Index, ReadyKey> ready_by_unit_;
   std::set<Key> effect_dirty_;  // kRun, kWant, kTaint, kDataJob
   std::set<Key> status_dirty_;
+  std::set<Index> open_taints_;     // taints in force
   std::set<std::string> suspects_;  // uids the informer no longer shows
   std::set<std::string>
       unproved_jobs_;  // DataJobs whose pod template is being tried on the API server
@@ -278,7 +283,9 @@ class Planner {
   std::unordered_set<Index> cancelled_runs_;
   std::unordered_set<Index> revised_;                 // builds whose graph an event revises
   std::map<Index, std::vector<v1::Task>> revisions_;  // units to bring in line, by build
-  bool planned_ = false;  // one build is planned per tick, so that plans see each other
+  std::unordered_set<Index> ended_;                   // builds that a final state was decided for
+  bool planned_ = false;  // one build is planned per round, so that plans see each other
+  bool gave_up_ = false;  // a build handed over or ended work of its own
 };
 
 }  // namespace databuild

@@ -460,5 +460,36 @@ TEST_F(PlannerTest, AQuietWorldDecidesNothing) {
   EXPECT_EQ(world.log.size(), events);
 }
 
+TEST_F(PlannerTest, ARunHitByTwoTaintsIsGoodOnlyWhenBothAreLifted) {
+  world.cluster.PutDataJob("raw", {"raw/{n}"});
+  world.cluster.PutWant("w", {"raw/1"});
+  world.Settle();
+  world.cluster.StepJobs();
+  world.cluster.PutTaint("first", {"raw/1"});
+  world.cluster.PutTaint("second", {"raw/1"});
+  world.Settle();
+  world.cluster.DeleteWant("w");
+  world.cluster.rule = [](const CreateJob&) { return JobEnd{"Hang", 0, {}, ""}; };
+  world.cluster.StepJobs();
+  world.Settle();
+  const Index ref = world.state().FindPartition("raw/1");
+  world.cluster.DeleteTaint("first");
+  world.Settle();
+  EXPECT_FALSE(world.state().Usable(ref));
+  world.cluster.DeleteTaint("second");
+  world.Settle();
+  EXPECT_TRUE(world.state().Usable(ref));
+}
+
+TEST_F(PlannerTest, AFailureComesBeforeAMissingProducerInAWantsReason) {
+  world.cluster.PutDataJob("raw", {"raw/{n}"}).retry.limit = 0;
+  world.cluster.PutDataJob("stuck", {"stuck/{n}"}, {"nobody/{n}"});
+  world.cluster.rule = [](const CreateJob&) { return JobEnd{"Failed", 1, {}, "Error"}; };
+  world.cluster.PutWant("w", {"stuck/1", "raw/1"});
+  world.Run();
+  EXPECT_EQ(world.cluster.WantCondition("w", "Ready").reason, "BuildFailed");
+  EXPECT_EQ(world.cluster.WantCondition("w", "Stalled").status, "True");
+}
+
 }  // namespace
 }  // namespace databuild

@@ -19,16 +19,18 @@ std::string Cut(std::string text, size_t most) {
 
 const char* Bool(bool value) { return value ? "True" : "False"; }
 
-// What needs attention first: what a person must act on, then what is tried again, then what waits.
+// What needs attention first: what failed, what else a person must act on, then what is tried
+// again, then what waits. The first of them is the want's reason, as it is its build's in the log.
 int Rank(const PartitionReason& why) {
-  if (NeedsAPerson(why.reason)) return 0;
+  if (why.reason == reason::kBuildFailed) return 0;
+  if (NeedsAPerson(why.reason)) return 1;
   if (why.reason == reason::kBackingOff || why.reason == reason::kJobRefused ||
       why.reason == reason::kNodeLost) {
-    return 1;
+    return 2;
   }
-  if (why.reason == reason::kSuspended || why.reason == reason::kWaitingForExternal) return 2;
-  if (why.reason == reason::kBuilding) return 3;
-  return why.reason == reason::kQueued ? 4 : 5;
+  if (why.reason == reason::kSuspended || why.reason == reason::kWaitingForExternal) return 3;
+  if (why.reason == reason::kBuilding) return 4;
+  return why.reason == reason::kQueued ? 5 : 6;
 }
 
 StatusDetail Detail(const PartitionReason& why) {
