@@ -15,7 +15,7 @@ export CCACHE_NOHASHDIR := 1
 sources = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan bench demo demo-stop \
+.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan sim bench demo demo-stop \
 	run image push cluster-up cluster-down lint fmt clean
 
 help:  ## this list
@@ -81,6 +81,11 @@ asan:  ## unit, contract, Postgres and simulation tests under AddressSanitizer a
 tsan:  ## the same tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory build PRESET=tsan
 	@ctest --preset tsan -L 'unit|pg|sim' $(ARGS)
+
+sim:  ## the planner in random worlds (ARGS=50000: so many seeds)
+	@$(MAKE) --no-print-directory configure PRESET=$(PRESET)
+	@cmake --build --preset $(PRESET) --target tests_planner_sim
+	@SIM_SEEDS=$(or $(ARGS),2000) build/$(PRESET)/tests/sim/tests_planner_sim
 
 bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
 	@$(MAKE) --no-print-directory configure PRESET=release

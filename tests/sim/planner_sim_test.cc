@@ -13,6 +13,12 @@
 namespace databuild {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kSeeds = 200;
+#else
+constexpr uint64_t kSeeds = 2'000;
+#endif
+
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
@@ -21,7 +27,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 TEST(PlannerSim, OnceTheWorldIsCalmEveryWantGetsWhatCanBeMade) {
   SetLogSink([](std::string_view) {});
   const uint64_t only = FromEnvironment("SIM_SEED", 0);
-  const uint64_t seeds = FromEnvironment("SIM_SEEDS", 2'000);
+  const uint64_t seeds = FromEnvironment("SIM_SEEDS", kSeeds);
   for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); ++seed) {
     RandomWorld world(seed);
     const std::string wrong = world.Play();

@@ -21,11 +21,11 @@ std::string DayBefore(const std::string& day) {
 
 }  // namespace
 
-RandomWorld::RandomWorld(uint64_t seed)
+RandomWorld::RandomWorld(uint64_t seed, int forget)
     : random_(seed), world_(PlannerWorld::Defaults(), seed % 4 == 0 ? 2 : 0) {
   world_.cluster.rule = [this](const CreateJob& job) { return EndOf(job); };
   PutJobs();
-  DrawFaults();
+  DrawFaults(forget);
 }
 
 std::string RandomWorld::Play() {
@@ -90,8 +90,9 @@ JobEnd RandomWorld::EndOf(const CreateJob& job) {
 }
 
 // Every second world has faults, each of its own strength.
-void RandomWorld::DrawFaults() {
+void RandomWorld::DrawFaults(int forget) {
   WorldFaults faults;
+  faults.storage.forget = forget;
   faults.storage.random = faults.cluster.random = &random_;
   if (Chance(50)) {
     const auto up_to = [&](int most) {
@@ -190,6 +191,9 @@ std::string RandomWorld::Check() {
   for (const auto& [run_id, job] : world_.cluster.live) {
     if (world_.state().FindRun(run_id) == kNone)
       return "the Job of run " + run_id + " exists, but the log does not know the run";
+  }
+  for (const auto& [ref, runs] : world_.cluster.AtWork()) {
+    if (runs.size() > 1) return "two Jobs make " + ref + " at once: " + runs[0] + ", " + runs[1];
   }
   if (world_.state().idx() != static_cast<int64_t>(world_.log.size()))
     return "";  // behind by a lost reply

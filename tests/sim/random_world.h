@@ -16,7 +16,8 @@ namespace databuild {
 
 class RandomWorld {
  public:
-  explicit RandomWorld(uint64_t seed);
+  // `forget`: see FaultyStorage::Faults.
+  explicit RandomWorld(uint64_t seed, int forget = 0);
   // "" or the first thing that went wrong.
   std::string Play();
   std::string Transcript() const { return world_.Transcript(); }
@@ -29,7 +30,7 @@ class RandomWorld {
 
   void PutJobs();
   JobEnd EndOf(const CreateJob& job);
-  void DrawFaults();
+  void DrawFaults(int forget);
   void Act();
   void PutWant();
   void PutTaint();

@@ -261,6 +261,15 @@ bool FakeCluster::StepJobs() {
   return changed;
 }
 
+std::map<std::string, std::vector<std::string>> FakeCluster::AtWork() const {
+  std::map<std::string, std::vector<std::string>> runs;
+  for (const auto& [run_id, job] : observed_) {
+    if (job.pod && job.pod->finished_at) continue;
+    for (const auto& [ref, instance] : live.at(run_id).outputs) runs[ref].push_back(run_id);
+  }
+  return runs;
+}
+
 void FakeCluster::EndPod(ObservedJob& job, const JobEnd& end) const {
   job.pod->finished_at = clock_.now;
   job.pod->exit_code = end.exit_code;
@@ -288,9 +297,15 @@ FakeView::FakeView(FakeCluster& cluster) : cluster_(cluster) {
 
 FakeView::~FakeView() {
   cluster_.views_.erase(this);
-  std::vector<Delta> nobody;
-  for (const Effect& effect : delayed_) {
-    if (faults.Chance(50)) cluster_.Apply(effect, nobody);
+  LoseLease();
+}
+
+void FakeView::LoseLease() {
+  leased_ = false;
+  std::vector<Effect> under_way;
+  under_way.swap(delayed_);
+  for (const Effect& effect : under_way) {
+    if (faults.Chance(50)) cluster_.Apply(effect, results_);
   }
 }
 
@@ -347,7 +362,7 @@ void FakeView::CarryOutDelayed() {
 
 void FakeView::Submit(const std::string&, std::vector<Effect> effects) {
   for (const Effect& effect : effects) {
-    if (crashed_) return;
+    if (crashed_ || !leased_) return;
     const bool busy = std::any_of(delayed_.begin(), delayed_.end(), [&](const Effect& other) {
       return ObjectOf(other) == ObjectOf(effect);
     });

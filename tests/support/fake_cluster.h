@@ -78,6 +78,8 @@ class FakeCluster {
   // Jobs go one step further: pods start, started ones end. True if anything changed.
   bool StepJobs();
   void DeleteJobByHand(const std::string& run_id);
+  // Refs and, of each, the runs whose pods may be making it right now.
+  std::map<std::string, std::vector<std::string>> AtWork() const;
 
   // --- What a test looks at
   bool synced = true;
@@ -138,6 +140,9 @@ class FakeView final : public Cluster {
   bool HasNews() const { return !dirty_.empty() || !results_.empty(); }
   // Everything is delivered again, as a watch that starts anew does.
   void Relist();
+  // Another process holds the lease now: what was under way ended one way or the other before it
+  // ran out, and nothing more is carried out.
+  void LoseLease();
   // The process has died in a submission: nothing of it is carried out any more.
   bool crashed() const { return crashed_; }
 
@@ -150,6 +155,7 @@ class FakeView final : public Cluster {
   FakeCluster& cluster_;
   bool listed_ = false;
   bool crashed_ = false;
+  bool leased_ = true;
   std::deque<FakeCluster::Key> dirty_;
   std::vector<Delta> results_;
   std::vector<Effect> delayed_;

@@ -19,6 +19,9 @@ class FaultyStorage final : public Storage {
     int refuse = 0;
     int lose_reply = 0;
     int crash = 0;  // half of them before the append, half after
+    // Success is answered, nothing is recorded, and the process dies after its turn: what acting
+    // before the append is durable amounts to. No storage may do this; for a mutant.
+    int forget = 0;
     std::mt19937_64* random = nullptr;
   };
 
@@ -32,6 +35,10 @@ class FaultyStorage final : public Storage {
   std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
     const int number = ++appends;
     if (away || crashed_ || Chance(faults.refuse)) return AllLost(batches);
+    if (Chance(faults.forget)) {
+      crashed_ = true;
+      return Claimed(batches);
+    }
     crashed_ = Chance(faults.crash);
     if (crashed_ && Chance(50)) return AllLost(batches);
     std::vector<Result<int64_t>> results = shared_.AppendAll(batches);
@@ -61,6 +68,13 @@ class FaultyStorage final : public Storage {
   static Error Lost() { return {Errc::kUnavailable, "the storage is away"}; }
   static std::vector<Result<int64_t>> AllLost(std::span<const AppendBatch> batches) {
     return std::vector<Result<int64_t>>(batches.size(), Lost());
+  }
+
+  static std::vector<Result<int64_t>> Claimed(std::span<const AppendBatch> batches) {
+    std::vector<Result<int64_t>> heads;
+    for (const AppendBatch& batch : batches)
+      heads.push_back(batch.expected_head + CountEvents(batch));
+    return heads;
   }
 
   Storage& shared_;

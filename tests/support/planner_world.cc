@@ -130,6 +130,7 @@ void PlannerWorld::Restart() {
 
 void PlannerWorld::TakeOver() {
   former_ = std::move(process_);
+  former_->view->LoseLease();
   process_ = NewProcess();
 }
 
