@@ -15,8 +15,8 @@ export CCACHE_NOHASHDIR := 1
 sources = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan sim bench demo demo-stop \
-	run image push cluster-up cluster-down lint fmt clean
+.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan sim torture bench demo \
+	demo-stop run image push cluster-up cluster-down lint fmt clean
 
 help:  ## this list
 	@echo "DataBuild: make TARGET [VARIABLE=value]"
@@ -86,6 +86,11 @@ sim:  ## the planner in random worlds (ARGS=50000: so many seeds)
 	@$(MAKE) --no-print-directory configure PRESET=$(PRESET)
 	@cmake --build --preset $(PRESET) --target tests_planner_sim
 	@SIM_SEEDS=$(or $(ARGS),2000) build/$(PRESET)/tests/sim/tests_planner_sim
+
+torture:  ## 1,000 faults against the event log (CYCLES=1000, SEED=1); the short form is part of `make test`
+	@$(MAKE) --no-print-directory configure PRESET=$(PRESET)
+	@cmake --build --preset $(PRESET) --target torture_test
+	@CYCLES=$(or $(CYCLES),1000) build/$(PRESET)/tests/torture/torture_test $(ARGS)
 
 bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
 	@$(MAKE) --no-print-directory configure PRESET=release

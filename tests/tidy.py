@@ -48,6 +48,8 @@ ALLOWED = [
     ("sleeping", "tests/e2e/fixtures/job.py", "a job that takes its time is what the fixture is"),
     ("sleeping", "tests/e2e/test_quiet.py", "two idle minutes are what is measured"),
     ("sleeping", "tests/e2e/test_restarts.py", "the random moment at which the operator is killed"),
+    ("sleeping", "tests/torture/socket_proxy.cc", "a late reply is the fault that it makes"),
+    ("sleeping", "tests/torture/writer_main.cc", "callers and pollers that pause are the load"),
     ("sleeping", "wrapper/exec_process_test.cc",
      "looks several times at what must not change any more"),
     ("sleeping", "wrapper/process.cc", "a poll bounded by its number of rounds"),

@@ -4,11 +4,14 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -87,11 +90,18 @@ bool Exists(pid_t pid) {
 
 }  // namespace
 
-Result<std::unique_ptr<ThrowawayPostgres>> ThrowawayPostgres::Start() {
+Result<std::unique_ptr<ThrowawayPostgres>> ThrowawayPostgres::StartOn(int64_t disk_bytes) {
   std::unique_ptr<ThrowawayPostgres> server(new ThrowawayPostgres());
   char folder[] = "/tmp/databuild-pg-XXXXXX";
   if (mkdtemp(folder) == nullptr) return Failed("no temporary folder");
   server->folder_ = folder;
+  if (disk_bytes > 0) {
+    const std::string options = "size=" + std::to_string(disk_bytes);
+    if (mount("tmpfs", folder, "tmpfs", 0, options.c_str()) != 0) {
+      return Failed(std::string("no disk of its own: mount: ") + strerror(errno) + "; be root");
+    }
+    server->own_disk_ = true;
+  }
   if (getuid() == 0) {
     const passwd* user = ServerUser();
     if (user == nullptr) return Failed("no user postgres; install the package postgresql");
@@ -118,10 +128,11 @@ Status ThrowawayPostgres::Launch() {
   const std::string log = folder_ + "/server.log";
   std::error_code ignored;
   fs::remove(folder_ + "/data/postmaster.pid", ignored);
-  postmaster_ = Spawn({ServerProgram("postgres"), "-D", folder_ + "/data", "-k", folder_, "-c",
-                       "listen_addresses=", "-c", "shared_buffers=32MB", "-c", "max_connections=60",
-                       "-c", "log_min_messages=fatal"},
-                      log, ServerUser());
+  postmaster_ =
+      Spawn({ServerProgram("postgres"), "-D", folder_ + "/data", "-k", folder_, "-c",
+             "listen_addresses=", "-c", "shared_buffers=32MB", "-c", "max_connections=60", "-c",
+             "log_min_messages=fatal", "-c", own_disk_ ? "max_wal_size=64MB" : "max_wal_size=1GB"},
+            log, ServerUser());
   const auto deadline = steady_clock::now() + seconds(60);
   while (!IsReady(folder_)) {
     if (waitpid(postmaster_, nullptr, WNOHANG) != 0 || steady_clock::now() > deadline) {
@@ -135,7 +146,9 @@ Status ThrowawayPostgres::Launch() {
 ThrowawayPostgres::~ThrowawayPostgres() {
   KillHard();
   std::error_code ignored;
+  if (own_disk_) umount2(folder_.c_str(), MNT_DETACH);
   fs::remove_all(folder_, ignored);
+  fs::remove_all(folder_ + "-saved", ignored);
 }
 
 std::string ThrowawayPostgres::Uri(const std::string& database) const {
@@ -176,6 +189,46 @@ void ThrowawayPostgres::KillHard() {
 }
 
 Status ThrowawayPostgres::Restart() { return Launch(); }
+
+bool ThrowawayPostgres::running() const {
+  return postmaster_ > 0 && waitpid(postmaster_, nullptr, WNOHANG) == 0;
+}
+
+bool ThrowawayPostgres::KillOneBackend(unsigned pick) {
+  std::vector<pid_t> backends;
+  for (const pid_t pid : Processes()) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+    std::string title;
+    std::getline(file, title);
+    if (title.starts_with("postgres: databuild ")) backends.push_back(pid);
+  }
+  return !backends.empty() && kill(backends[pick % backends.size()], SIGKILL) == 0;
+}
+
+Status ThrowawayPostgres::SaveFiles() {
+  std::error_code failed;
+  fs::remove_all(folder_ + "-saved", failed);
+  fs::copy(folder_ + "/data", folder_ + "-saved", fs::copy_options::recursive, failed);
+  if (failed) return Failed("copying its files: " + failed.message());
+  return {};
+}
+
+Status ThrowawayPostgres::RestoreFiles() {
+  std::error_code failed;
+  // Files are written in place: owners and permissions stay those of the server.
+  fs::remove_all(folder_ + "/data/pg_wal", failed);
+  fs::copy(folder_ + "-saved", folder_ + "/data",
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing, failed);
+  if (failed) return Failed("restoring its files: " + failed.message());
+  if (const passwd* user = ServerUser(); user != nullptr) {
+    for (const auto& file : fs::recursive_directory_iterator(folder_ + "/data")) {
+      if (lchown(file.path().c_str(), user->pw_uid, user->pw_gid) != 0) {
+        return Failed("chown of " + file.path().string());
+      }
+    }
+  }
+  return {};
+}
 
 void ThrowawayPostgres::Freeze() {
   for (const pid_t pid : Processes()) kill(pid, SIGSTOP);

@@ -18,7 +18,9 @@ namespace databuild {
 class ThrowawayPostgres {
  public:
   // Takes about two seconds. An error says what is missing.
-  static Result<std::unique_ptr<ThrowawayPostgres>> Start();
+  static Result<std::unique_ptr<ThrowawayPostgres>> Start() { return StartOn(0); }
+  // On a disk of its own with so many bytes, in memory: to be filled. Needs root. 0: none.
+  static Result<std::unique_ptr<ThrowawayPostgres>> StartOn(int64_t disk_bytes);
   ~ThrowawayPostgres();
 
   // postgres://databuild@/<database>?host=<socket folder>
@@ -30,6 +32,15 @@ class ThrowawayPostgres {
   void KillHard();
   // Starts again after KillHard; recovers from the write-ahead log.
   Status Restart();
+  // Kills one of the processes that serve clients with SIGKILL (all others restart then); false if
+  // there is none.
+  bool KillOneBackend(unsigned pick);
+  bool running() const;
+  // After KillHard: a copy of all files; back to that copy.
+  Status SaveFiles();
+  Status RestoreFiles();
+  // Where its socket lies, and the space it lives in.
+  const std::string& folder() const { return folder_; }
   // Stops every process of the server, or lets them go on.
   void Freeze();
   void Thaw();
@@ -41,6 +52,7 @@ class ThrowawayPostgres {
   Status Launch();
 
   std::string folder_;
+  bool own_disk_ = false;
   pid_t postmaster_ = -1;
 };
 
