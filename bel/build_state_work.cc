@@ -91,8 +91,10 @@ void BuildState::BlockWant(Index index) {
   for (Index unit : build.units) {
     for (Index instance : units_[unit].instances) add_root(instance);
   }
-  for (const auto& [partition, delegation] : build.delegations)
-    add_root(partitions_[partition].newest);
+  // A newer instance that failed does not hide a good one.
+  for (const auto& [partition, delegation] : build.delegations) {
+    if (!Usable(partition)) add_root(partitions_[partition].newest);
+  }
   for (const Unproducible& missing : build.unproducible) roots.push_back(missing.partition);
   std::sort(roots.begin(), roots.end());
   roots.erase(std::unique(roots.begin(), roots.end()), roots.end());

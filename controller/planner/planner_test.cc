@@ -491,5 +491,20 @@ TEST_F(PlannerTest, AFailureComesBeforeAMissingProducerInAWantsReason) {
   EXPECT_EQ(world.cluster.WantCondition("w", "Stalled").status, "True");
 }
 
+TEST_F(PlannerTest, AFailedSuccessorOfAGoodPartitionDoesNotStartBuildsForEver) {
+  world.cluster.PutDataJob("raw", {"raw/{n}"}).retry.limit = 0;
+  world.cluster.PutDataJob("doomed", {"doomed/{n}"}).retry.limit = 0;
+  world.cluster.PutWant("keeps", {"raw/1"});
+  world.Run();
+  world.cluster.PutTaint("bad", {"raw/1"});
+  world.cluster.rule = [](const CreateJob&) { return JobEnd{"Failed", 1, {}, "Error"}; };
+  world.Run();
+  world.cluster.DeleteTaint("bad");  // the first instance is good again; its successor has failed
+  world.Run();
+  world.cluster.PutWant("both", {"raw/1", "doomed/1"});
+  world.Run(24 * kHour);
+  EXPECT_EQ(world.BuildStatuses("both"), std::vector<std::string>{"failed"});
+}
+
 }  // namespace
 }  // namespace databuild
