@@ -10,6 +10,7 @@
 
 #include "bel/base/log.h"
 #include "bel/event_log_testing.h"
+#include "bel/segment.h"
 #include "bel/sqlite_connection.h"
 #include "bel/sqlite_storage.h"
 #include "bel/stdout_storage.h"
@@ -110,7 +111,8 @@ TEST_F(SqliteFile, DamagedBytesAndMissingRowsAreFoundOnRead) {
   AppendTo(*storage, 5);
   const auto connection = Connect();
   ASSERT_TRUE(connection
-                  ->Run("DROP TRIGGER bel_events_no_update; DROP TRIGGER bel_events_no_delete;"
+                  ->Run("DROP TRIGGER bel_events_no_update;"
+                        "DROP TRIGGER bel_events_only_sealed_go;"
                         "UPDATE bel_events SET payload = x'00' WHERE idx = 3")
                   .ok());
   const auto damaged = storage->List("sales", {});
@@ -124,10 +126,40 @@ TEST_F(SqliteFile, DamagedBytesAndMissingRowsAreFoundOnRead) {
   EXPECT_EQ(storage->List("sales", {}).error().code, Errc::kCorrupt);
 }
 
+TEST_F(SqliteFile, OnlySealedRowsMayGoAndOnlySegmentsBelowTheFloor) {
+  const auto storage = Open();
+  AppendTo(*storage, 6);
+  const int64_t epoch = storage->Head("sales")->at.epoch;
+  const auto sealed = storage->List("sales", {0, 3, 1 << 20})->events;
+  ASSERT_TRUE(storage->PutSegment("sales", epoch, EncodeSegment(sealed)).ok());
+  for (const char* sql :
+       {"DELETE FROM bel_events", "DELETE FROM bel_events WHERE idx = 4",
+        "UPDATE bel_events SET ts = 0", "DELETE FROM bel_head", "DELETE FROM bel_segments",
+        "UPDATE bel_segments SET bytes = x''", "UPDATE bel_head SET sealed_idx = 5",
+        "UPDATE bel_head SET sealed_idx = 2", "UPDATE bel_head SET floor_idx = 4"}) {
+    const Status refused = Connect()->Run(sql);
+    ASSERT_FALSE(refused.ok()) << sql;
+    EXPECT_NE(refused.error().message.find("append-only"), std::string::npos)
+        << refused.error().message;
+  }
+  EXPECT_EQ(storage->List("sales", {})->events.size(), 6u);
+  ASSERT_TRUE(Connect()->Run("DROP TRIGGER bel_segments_no_update").ok());
+  ASSERT_TRUE(Connect()->Run("UPDATE bel_segments SET bytes = substr(bytes, 1, 40)").ok());
+  EXPECT_EQ(storage->List("sales", {})->events.size(), 6u);  // decoded before the damage
+  EXPECT_EQ(storage->DropSealedRows("sales", epoch).error().code, Errc::kCorrupt);
+  SqliteStorage fresh(path_, StorageTimeouts{}, true);
+  ASSERT_TRUE(fresh.Initialize().ok());
+  EXPECT_EQ(fresh.List("sales", {}).error().code, Errc::kCorrupt);
+}
+
 TEST_F(SqliteFile, ReadingBelowTheFloorNamesTheFloor) {
   const auto storage = Open();
   AppendTo(*storage, 5);
-  ASSERT_TRUE(Connect()->Run("UPDATE bel_head SET floor_idx = 3").ok());
+  EXPECT_FALSE(Connect()->Run("UPDATE bel_head SET floor_idx = 3").ok());  // nothing is sealed
+  const int64_t epoch = storage->Head("sales")->at.epoch;
+  const auto sealed = storage->List("sales", {0, 3, 1 << 20})->events;
+  ASSERT_TRUE(storage->PutSegment("sales", epoch, EncodeSegment(sealed)).ok());
+  ASSERT_TRUE(storage->RaiseFloor("sales", epoch, 3).ok());
   const auto below = storage->List("sales", {2, 10, 1 << 20});
   ASSERT_FALSE(below.ok());
   EXPECT_EQ(below.error().code, Errc::kOutOfRange);
