@@ -104,8 +104,9 @@ bool LogKeeper::Round(const std::stop_token& stop) {
     if (stop.stop_requested()) return false;
     const auto report = KeepLog(*setup_.storage, log, setup_.options, setup_.clock->Now());
     if (!report.ok()) {
-      // Fenced and unavailable are said elsewhere, and the next round tries again.
-      if (report.error().code == Errc::kFenced || report.error().code == Errc::kUnavailable)
+      // Fenced and unavailable are said elsewhere; what has no segments needs no keeper.
+      const Errc code = report.error().code;
+      if (code == Errc::kFenced || code == Errc::kUnavailable || code == Errc::kUnsupported)
         continue;
       LogError("the log could not be kept in order",
                {{"graph", log.graph}, {"error", report.error().message}});
