@@ -34,7 +34,9 @@ struct EventLog::InFlight {
 
 struct EventLog::Accepted {
   explicit Accepted(const InFlight& in_flight)
-      : overlay(in_flight.overlay), idx(in_flight.newest_idx), ts(in_flight.newest_ts) {}
+      : overlay(static_cast<const StatusView&>(in_flight.overlay)),
+        idx(in_flight.newest_idx),
+        ts(in_flight.newest_ts) {}
 
   StatusOverlay overlay;
   int64_t idx;  // of the newest event so far

@@ -2,10 +2,13 @@
 // them stack: the events of one batch over the batches in flight over the fold. Not thread-safe.
 #pragma once
 
-#include <map>
-#include <set>
+#include <array>
+#include <functional>
+#include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "bel/transition.h"
 
@@ -15,6 +18,8 @@ class StatusOverlay final : public StatusView {
  public:
   // `under` outlives the overlay.
   explicit StatusOverlay(const StatusView& under) : under_(under) {}
+  StatusOverlay(const StatusOverlay&) = delete;  // lay one over the other by its base
+  StatusOverlay& operator=(const StatusOverlay&) = delete;
 
   std::optional<int> StatusOf(EntityKind kind, std::string_view id) const override;
   bool HasMark(EntityKind kind, std::string_view id, std::string_view mark) const override;
@@ -29,13 +34,20 @@ class StatusOverlay final : public StatusView {
  private:
   struct Change {
     std::optional<int> status;
-    std::set<std::string, std::less<>> marks;
+    std::vector<std::string> marks;
     int64_t idx = 0;  // of the newest event
   };
-  using Key = std::pair<EntityKind, std::string>;
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view id) const { return std::hash<std::string_view>()(id); }
+  };
+  using Changes = std::unordered_map<std::string, Change, Hash, std::equal_to<>>;
+
+  const Change* Find(EntityKind kind, std::string_view id) const;
+  Changes& Of(EntityKind kind) { return changes_[static_cast<size_t>(kind)]; }
 
   const StatusView& under_;
-  std::map<Key, Change> changes_;
+  std::array<Changes, kEntityKinds> changes_;
   int64_t newest_idx_ = 0;
 };
 

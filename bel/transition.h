@@ -15,6 +15,7 @@ class BuildEvent;
 namespace databuild {
 
 enum class EntityKind { kInstance, kRun, kBuild, kWant, kTaint };
+inline constexpr size_t kEntityKinds = 5;
 const char* EntityKindName(EntityKind kind);
 
 // What one event does to one entity. A mark may be set once and moves nothing.

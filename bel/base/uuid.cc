@@ -2,17 +2,25 @@
 
 #include <sys/random.h>
 
+#include <array>
+#include <cstdint>
+
 #include "bel/base/check.h"
 
 namespace databuild {
 namespace {
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+constexpr std::array<int8_t, 256> HexValues() {
+  std::array<int8_t, 256> values{};
+  values.fill(-1);
+  for (int i = 0; i < 10; ++i) values['0' + i] = static_cast<int8_t>(i);
+  for (int i = 0; i < 6; ++i) values['a' + i] = values['A' + i] = static_cast<int8_t>(10 + i);
+  return values;
 }
+
+constexpr std::array<int8_t, 256> kHexValues = HexValues();
+// Where the two digits of each byte stand.
+constexpr uint8_t kBytePositions[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 
 bool IsDashPosition(size_t pos) { return pos == 8 || pos == 13 || pos == 18 || pos == 23; }
 
@@ -20,18 +28,17 @@ bool IsDashPosition(size_t pos) { return pos == 8 || pos == 13 || pos == 18 || p
 
 std::optional<UuidBytes> ParseUuid(std::string_view text) {
   if (text.size() != 36) return std::nullopt;
-  UuidBytes bytes{};
-  size_t nibble = 0;
-  for (size_t pos = 0; pos < text.size(); ++pos) {
-    if (IsDashPosition(pos)) {
-      if (text[pos] != '-') return std::nullopt;
-      continue;
-    }
-    const int value = HexValue(text[pos]);
-    if (value < 0) return std::nullopt;
-    bytes[nibble / 2] = static_cast<uint8_t>(bytes[nibble / 2] << 4 | value);
-    ++nibble;
+  if (text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-') return std::nullopt;
+  UuidBytes bytes;
+  int bad = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const size_t at = kBytePositions[i];
+    const int high = kHexValues[static_cast<uint8_t>(text[at])];
+    const int low = kHexValues[static_cast<uint8_t>(text[at + 1])];
+    bad |= high | low;
+    bytes[i] = static_cast<uint8_t>(high << 4 | low);
   }
+  if (bad < 0) return std::nullopt;
   return bytes;
 }
 
