@@ -3,6 +3,7 @@
 PRESET ?= dev# CMake preset to build: dev, release, asan, tsan
 IMAGE ?= localhost/databuild# name of the operator's image; the example's is the same with -flights
 TAG ?= dev
+EVENTS ?= 1000000# size of the logs that the benchmarks read
 ARGS ?=# passed on to the tests, the benchmarks or the operator
 
 cluster := tests/e2e/cluster/cluster
@@ -96,8 +97,12 @@ bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
 	@$(MAKE) --no-print-directory configure PRESET=release
 	@cmake --build --preset release --target \
 	  $$(ninja -C build/release -t targets all | sed -n 's/^\(bench_[a-z0-9_]*\): phony$$/\1/p')
+	@mkdir -p build/bench && rm -f build/bench/results.json
 	@for bench in $$(find build/release -name 'bench_*' -type f -executable | sort); do \
-	  echo "== $$bench"; $$bench $(ARGS) || exit 1; done
+	  echo "== $$bench"; \
+	  DATABUILD_BENCH_RESULTS=$(CURDIR)/build/bench/results.json BENCH_EVENTS=$(EVENTS) $$bench $(ARGS) || exit 1; \
+	done
+	@echo "== written to build/bench/results.json"
 
 lint: packages-build  ## format, layers and sizes, the chart
 	@clang-format --dry-run -Werror $(sources)

@@ -2,7 +2,6 @@
 // production EventLog or Storage; each limit is what disk or database can do with the same bytes,
 // measured in the same run.
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -10,14 +9,15 @@
 #include <cstdlib>
 #include <thread>
 
+#include "bel/base/log.h"
 #include "bel/base/uuid.h"
 #include "bel/event_codec.h"
 #include "bel/event_log.h"
 #include "bel/ids.h"
-#include "bel/postgres_connection.h"
 #include "bel/postgres_storage.h"
 #include "bel/sqlite_storage.h"
 #include "bench/bench_report.h"
+#include "bench/postgres_limits.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/throwaway_postgres.h"
 
@@ -29,18 +29,6 @@ constexpr int kCallers = 64;
 constexpr int kAppendsPerCaller = 60;
 constexpr int64_t kBulkEvents = 1'000;
 constexpr int kBulkBatches = 24;
-
-void Require(bool good, const std::string& what) {
-  if (good) return;
-  std::fprintf(stderr, "bench: %s\n", what.c_str());
-  std::exit(2);
-}
-
-template <typename T>
-T Take(Result<T> result, const char* what) {
-  Require(result.ok(), std::string(what) + (result.ok() ? "" : ": " + result.error().message));
-  return std::move(result.value());
-}
 
 // The newest state of an instance, as most events of a real log are.
 class EventSource {
@@ -185,63 +173,15 @@ double SaturatedRate(EventLog& log, EventSource& source) {
   return static_cast<double>(kBulkBatches * kBulkEvents) / took;
 }
 
-template <typename T>
-void BigEndian(std::string& out, T value) {
-  for (int shift = (sizeof(T) - 1) * 8; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<char>(static_cast<uint64_t>(value) >> shift));
-  }
-}
-
-template <typename T>
-void Field(std::string& out, T value) {
-  BigEndian<int32_t>(out, sizeof(T));
-  BigEndian(out, value);
-}
-
-void BytesField(std::string& out, std::string_view bytes) {
-  BigEndian<int32_t>(out, static_cast<int32_t>(bytes.size()));
-  out.append(bytes);
-}
-
 // The same rows by COPY BINARY, one transaction per batch: what the database can take at most.
-double CopyRate(const std::string& uri, EventSource& source, int64_t* next_idx) {
-  PGconn* connection = PQconnectdb(uri.c_str());
-  Require(PQstatus(connection) == CONNECTION_OK, PQerrorMessage(connection));
-  PQsetNoticeProcessor(
-      connection, [](void*, const char*) {}, nullptr);
-  PQclear(PQexec(connection, "CREATE TABLE IF NOT EXISTS copied (LIKE bel_events INCLUDING ALL)"));
+double CopyRate(CopyIn& copy, EventSource& source, int64_t* next_idx) {
   std::vector<std::string> batches;
-  for (int batch = 0; batch < kBulkBatches; ++batch) {
-    std::string& rows =
-        batches.emplace_back(std::string("PGCOPY\n\377\r\n\0", 11) + std::string(8, '\0'));
-    for (const StoredEvent& event : Encoded(source, *next_idx, kBulkEvents)) {
-      BigEndian<int16_t>(rows, 9);
-      Field<int64_t>(rows, event.idx);
-      Field<int64_t>(rows, event.ts);
-      Field<int64_t>(rows, 1);
-      const UuidBytes id = *ParseUuid(event.event_id);
-      BytesField(rows, {reinterpret_cast<const char*>(id.data()), id.size()});
-      Field<int32_t>(rows, 1);
-      Field<int32_t>(rows, static_cast<int32_t>(event.crc32c));
-      Field<int16_t>(rows, 1);
-      Field<int16_t>(rows, static_cast<int16_t>(event.type));
-      BytesField(rows, event.payload);
-    }
-    BigEndian<int16_t>(rows, -1);
-    *next_idx += kBulkEvents;
+  for (int batch = 0; batch < kBulkBatches; ++batch, *next_idx += kBulkEvents) {
+    batches.push_back(CopyRows(Encoded(source, *next_idx, kBulkEvents)));
   }
   const double took = TimeOf([&] {
-    for (const std::string& rows : batches) {
-      PQclear(PQexec(connection, "COPY copied FROM STDIN (FORMAT binary)"));
-      Require(PQputCopyData(connection, rows.data(), static_cast<int>(rows.size())) == 1, "copy");
-      Require(PQputCopyEnd(connection, nullptr) == 1, "copy end");
-      while (PGresult* result = PQgetResult(connection)) {
-        Require(PQresultStatus(result) == PGRES_COMMAND_OK, PQresultErrorMessage(result));
-        PQclear(result);
-      }
-    }
+    for (const std::string& rows : batches) copy.Send(rows);
   });
-  PQfinish(connection);
   return static_cast<double>(kBulkBatches * kBulkEvents) / took;
 }
 
@@ -270,16 +210,17 @@ void Postgres(BenchReport& report) {
       });
   std::printf("     (%lld events a group)\n", static_cast<long long>(group));
   int64_t copied = 1;
+  CopyIn copy(uri);
   report.Measure(
       {"P3", "saturated, 1,000 events a transaction", "COPY BINARY", "ev/s", 0.85, false},
       [&] { return SaturatedRate(*opened->log, source); },
-      [&] { return CopyRate(uri, source, &copied); });
+      [&] { return CopyRate(copy, source, &copied); });
   report.Measure(
       {"P3s", "the same through Storage alone", "COPY BINARY", "ev/s", 0.85, false},
       [&] {
         return RawAppendRate(storage, source, {"raw", kBulkEvents, kBulkBatches});
       },
-      [&] { return CopyRate(uri, source, &copied); });
+      [&] { return CopyRate(copy, source, &copied); });
 }
 
 // The least SQLite can do for the same rows: one prepared INSERT and one UPDATE a transaction.
@@ -346,6 +287,7 @@ void Sqlite(BenchReport& report) {
 }  // namespace databuild
 
 int main() {
+  databuild::SetLogLevel(databuild::LogLevel::kWarn);
   databuild::BenchReport report;
   databuild::Postgres(report);
   databuild::Sqlite(report);

@@ -1,12 +1,16 @@
 // What every benchmark here prints: a figure, a limit measured in the same run on the same machine,
 // their ratio, and whether the ratio holds its bar. Medians of several rounds, figure and limit in
-// turn, so that noise hits both.
+// turn, so that noise hits both. With DATABUILD_BENCH_RESULTS in the environment every figure is
+// also added to that file: a JSON list of {id, what, value, unit, limit, ratio, bar, holds}.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -51,19 +55,48 @@ class BenchReport {
       figures.push_back(figure());
       ratios.push_back(figures.back() / limits.back());
     }
-    const double ratio = Median(ratios);
-    const bool holds = bar.at_most ? ratio <= bar.bar : ratio >= bar.bar;
-    all_hold_ = all_hold_ && holds;
-    std::printf("%-4s %-44s %12.1f %-7s limit %12.1f (%s)  ratio %5.2f  bar %s %.2f  %s\n", bar.id,
-                bar.what, Median(figures), bar.unit, Median(limits), bar.limit, ratio,
-                bar.at_most ? "<=" : ">=", bar.bar, holds ? "holds" : "MISSED");
-    std::fflush(stdout);
+    Add(bar, {Median(figures), Median(limits), Median(ratios)});
   }
+
+  // A figure with a bar of its own, not a ratio: the limit is 1.
+  void MeasureAbsolute(const Bar& bar, const std::function<double()>& figure) {
+    Measure(bar, figure, [] { return 1.0; });
+  }
+  // The same of one round: for what takes long and does not vary.
+  void AddAbsolute(const Bar& bar, double value) { Add(bar, {value, 1, value}); }
 
   // Of everything measured so far.
   bool all_hold() const { return all_hold_; }
 
  private:
+  struct Outcome {
+    double value, limit, ratio;
+  };
+
+  void Add(const Bar& bar, const Outcome& outcome) {
+    const bool holds = bar.at_most ? outcome.ratio <= bar.bar : outcome.ratio >= bar.bar;
+    all_hold_ = all_hold_ && holds;
+    std::printf("%-4s %-44s %12.1f %-7s limit %12.1f (%s)  ratio %5.2f  bar %s %.2f  %s\n", bar.id,
+                bar.what, outcome.value, bar.unit, outcome.limit, bar.limit, outcome.ratio,
+                bar.at_most ? "<=" : ">=", bar.bar, holds ? "holds" : "MISSED");
+    std::fflush(stdout);
+    if (const char* path = std::getenv("DATABUILD_BENCH_RESULTS"))
+      Record(path, bar, outcome, holds);
+  }
+
+  static void Record(const std::string& path, const Bar& bar, const Outcome& outcome, bool holds) {
+    std::stringstream text;
+    text << std::ifstream(path).rdbuf();
+    std::string list = text.str();
+    list.resize(list.find_last_of('}') == std::string::npos ? 0 : list.find_last_of('}') + 1);
+    std::ofstream file(path);
+    file << (list.empty() ? "[\n" : list + ",\n") << "{\"id\": \"" << bar.id << "\", \"what\": \""
+         << bar.what << "\", \"value\": " << outcome.value << ", \"unit\": \"" << bar.unit
+         << "\", \"limit\": " << outcome.limit << ", \"ratio\": " << outcome.ratio
+         << ", \"bar\": \"" << (bar.at_most ? "<= " : ">= ") << bar.bar
+         << "\", \"holds\": " << (holds ? "true" : "false") << "}\n]\n";
+  }
+
   bool all_hold_ = true;
 };
 
