@@ -1,7 +1,7 @@
 // S1 and S2 of the planner: a change among a million live partitions, and the plan of a hundred
 // thousand new ones. Storage in memory, a fake cluster; all else as in the operator.
 //
-//   bench_planner_scale [PARTITIONS_OF_S1]     default 1000000
+//   bench_planner_scale [PARTITIONS_OF_S1 [PARTITIONS_OF_S2]]     default 1000000 100000
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -20,8 +20,6 @@
 
 namespace databuild {
 namespace {
-
-constexpr int64_t kPlan = 100'000;  // partitions of S2
 
 double Ms(std::chrono::steady_clock::duration took) {
   return std::chrono::duration<double, std::milli>(took).count();
@@ -113,7 +111,7 @@ void AChangeAmongMany(int64_t partitions) {
 }
 
 // S2. One run at a time, so that planning is what is measured.
-void PlanOfAHundredThousand() {
+void PlanOfMany(int64_t partitions) {
   Graph graph(1);
   graph.cluster.PutDataJob("raw", {"raw/{n:int}"});
   graph.cluster.PutDataJob("clean", {"clean/{n:int}"}, {"raw/{n}"});
@@ -121,14 +119,14 @@ void PlanOfAHundredThousand() {
   while (graph.Tick() > 0 && graph.view->HasNews()) {
   }
   graph.cluster.rule = [](const CreateJob&) { return JobEnd{"Hang", 0, {}, ""}; };
-  graph.cluster.PutWant("all", {}).ranges = {Range("sum/{n}", 1, kPlan / 3)};
+  graph.cluster.PutWant("all", {}).ranges = {Range("sum/{n}", 1, partitions / 3)};
   const auto start = std::chrono::steady_clock::now();
   const TickReport report = graph.reconciler->Tick();
   const double took = Ms(std::chrono::steady_clock::now() - start);
   std::printf(
       "S2   plan of %ld partitions, 3 levels deep: %.0f ms to the last of %zu events (bar "
       "1000 ms), %.1f ms a round on average (bar 50 ms at most)\n",
-      static_cast<long>(kPlan), took, report.events, took / static_cast<double>(report.rounds));
+      static_cast<long>(partitions), took, report.events, took / static_cast<double>(report.rounds));
 }
 
 }  // namespace
@@ -136,7 +134,7 @@ void PlanOfAHundredThousand() {
 
 int main(int argc, char** argv) {
   databuild::SetLogSink([](std::string_view) {});
-  databuild::PlanOfAHundredThousand();
+  databuild::PlanOfMany(argc > 2 ? std::atoll(argv[2]) : 100'000);
   databuild::AChangeAmongMany(argc > 1 ? std::atoll(argv[1]) : 1'000'000);
   return 0;
 }
