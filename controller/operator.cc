@@ -6,6 +6,7 @@
 
 #include "bel/base/log.h"
 #include "bel/base/uuid.h"
+#include "bel/log_keeper.h"
 #include "bel/log_writer.h"
 #include "bel/open_storage.h"
 #include "controller/api/api_server.h"
@@ -114,6 +115,7 @@ struct Operator::Parts {
   std::unique_ptr<kube::KubeCluster> cluster;
   std::unique_ptr<LogWriter> writer;
   std::unique_ptr<GraphWorkers> workers;
+  std::unique_ptr<LogKeeper> keeper;  // asks the workers
   std::unique_ptr<WorkerGraphs> graphs;
   std::unique_ptr<kube::KubeReviewClient> reviews;
   std::unique_ptr<Authenticator> auth;
@@ -306,6 +308,7 @@ Status Operator::StartGraphs() {
   };
   parts_->workers = std::make_unique<GraphWorkers>(std::move(workers));
   parts_->graphs = std::make_unique<WorkerGraphs>(*parts_->workers);
+  StartKeeper();
   parts_->cluster->OnChange([this](const std::string& graph) { parts_->workers->Wake(graph); });
   {
     const std::lock_guard lock(mutex_);
@@ -321,6 +324,23 @@ Status Operator::StartGraphs() {
     if (ours && head.cluster_uid == parts_->cluster_uid) parts_->workers->Wake(head.graph);
   }
   return {};
+}
+
+void Operator::StartKeeper() {
+  if (config_.bel_hot_events == 0) return;
+  KeeperSetup setup;
+  setup.storage = parts_->storage.get();
+  setup.clock = &parts_->clock;
+  setup.options.hot_events = config_.bel_hot_events;
+  setup.logs = [this] {
+    std::vector<KeptLog> logs;
+    for (const std::string& graph : parts_->workers->Graphs()) {
+      const std::shared_ptr<const GraphHandle> handle = parts_->workers->Find(graph);
+      if (handle) logs.push_back({graph, handle->log->epoch(), 0});
+    }
+    return logs;
+  };
+  parts_->keeper = std::make_unique<LogKeeper>(std::move(setup));
 }
 
 Status Operator::StartApi() {

@@ -33,6 +33,7 @@ class Operator {
   Status StartHealth();
   bool AwaitLease();
   Status StartGraphs();
+  void StartKeeper();
   Status StartApi();
   void CollectMetrics();
   void ShutDown();

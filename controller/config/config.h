@@ -25,6 +25,8 @@ struct Config {
   // that holds a password belongs into a file.
   std::string bel_uri = "sqlite:///var/lib/databuild/bel.db";  // bel.uri, --bel
   std::string bel_uri_file;                                    // bel.uriFile
+  // The newest events of a graph that stay rows; older ones are sealed into compressed segments.
+  int64_t bel_hot_events = 1'000'000;  // bel.hotEvents; 0: never seal
 
   std::string data_dir = "/var/lib/databuild";  // dataDir: snapshots and other local caches
   // clusterId: what the log is acquired under; empty: the UID of namespace kube-system, or, where
