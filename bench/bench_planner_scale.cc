@@ -123,10 +123,11 @@ void PlanOfMany(int64_t partitions) {
   const auto start = std::chrono::steady_clock::now();
   const TickReport report = graph.reconciler->Tick();
   const double took = Ms(std::chrono::steady_clock::now() - start);
+  const double round = took / static_cast<double>(report.rounds);
   std::printf(
       "S2   plan of %ld partitions, 3 levels deep: %.0f ms to the last of %zu events (bar "
       "1000 ms), %.1f ms a round on average (bar 50 ms at most)\n",
-      static_cast<long>(partitions), took, report.events, took / static_cast<double>(report.rounds));
+      static_cast<long>(partitions), took, report.events, round);
 }
 
 }  // namespace

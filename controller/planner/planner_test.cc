@@ -460,51 +460,5 @@ TEST_F(PlannerTest, AQuietWorldDecidesNothing) {
   EXPECT_EQ(world.log.size(), events);
 }
 
-TEST_F(PlannerTest, ARunHitByTwoTaintsIsGoodOnlyWhenBothAreLifted) {
-  world.cluster.PutDataJob("raw", {"raw/{n}"});
-  world.cluster.PutWant("w", {"raw/1"});
-  world.Settle();
-  world.cluster.StepJobs();
-  world.cluster.PutTaint("first", {"raw/1"});
-  world.cluster.PutTaint("second", {"raw/1"});
-  world.Settle();
-  world.cluster.DeleteWant("w");
-  world.cluster.rule = [](const CreateJob&) { return JobEnd{"Hang", 0, {}, ""}; };
-  world.cluster.StepJobs();
-  world.Settle();
-  const Index ref = world.state().FindPartition("raw/1");
-  world.cluster.DeleteTaint("first");
-  world.Settle();
-  EXPECT_FALSE(world.state().Usable(ref));
-  world.cluster.DeleteTaint("second");
-  world.Settle();
-  EXPECT_TRUE(world.state().Usable(ref));
-}
-
-TEST_F(PlannerTest, AFailureComesBeforeAMissingProducerInAWantsReason) {
-  world.cluster.PutDataJob("raw", {"raw/{n}"}).retry.limit = 0;
-  world.cluster.PutDataJob("stuck", {"stuck/{n}"}, {"nobody/{n}"});
-  world.cluster.rule = [](const CreateJob&) { return JobEnd{"Failed", 1, {}, "Error"}; };
-  world.cluster.PutWant("w", {"stuck/1", "raw/1"});
-  world.Run();
-  EXPECT_EQ(world.cluster.WantCondition("w", "Ready").reason, "BuildFailed");
-  EXPECT_EQ(world.cluster.WantCondition("w", "Stalled").status, "True");
-}
-
-TEST_F(PlannerTest, AFailedSuccessorOfAGoodPartitionDoesNotStartBuildsForEver) {
-  world.cluster.PutDataJob("raw", {"raw/{n}"}).retry.limit = 0;
-  world.cluster.PutDataJob("doomed", {"doomed/{n}"}).retry.limit = 0;
-  world.cluster.PutWant("keeps", {"raw/1"});
-  world.Run();
-  world.cluster.PutTaint("bad", {"raw/1"});
-  world.cluster.rule = [](const CreateJob&) { return JobEnd{"Failed", 1, {}, "Error"}; };
-  world.Run();
-  world.cluster.DeleteTaint("bad");  // the first instance is good again; its successor has failed
-  world.Run();
-  world.cluster.PutWant("both", {"raw/1", "doomed/1"});
-  world.Run(24 * kHour);
-  EXPECT_EQ(world.BuildStatuses("both"), std::vector<std::string>{"failed"});
-}
-
 }  // namespace
 }  // namespace databuild

@@ -1,4 +1,4 @@
-// Random worlds, from seeds.
+// Random worlds, from seeds. What they find goes into controller/planner/planner_found_test.cc.
 //
 //   SIM_SEEDS=5000 tests_planner_sim        more seeds
 //   SIM_SEED=17 tests_planner_sim           one seed, with its transcript when it fails
