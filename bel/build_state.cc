@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "bel/base/check.h"
 #include "bel/partition_change.h"
 
 namespace databuild {
@@ -37,46 +38,31 @@ bool IsFailure(v1::JobOutcome outcome) {
   }
 }
 
+void BuildState::Apply(const EventView& event) {
+  idx_ = event.idx;
+  last_event_at_ = event.timestamp;
+  std::visit([&](const auto& payload) { Apply(event, payload); }, event.payload);
+}
+
 void BuildState::Apply(const v1::BuildEvent& event) {
-  idx_ = event.idx();
-  last_event_at_ = event.timestamp();
-  switch (event.event_type_case()) {
-    case v1::BuildEvent::kBuildRequestEvent:
-      return ApplyBuildRequest(event);
-    case v1::BuildEvent::kPartitionEvent:
-      return ApplyPartition(event);
-    case v1::BuildEvent::kJobEvent:
-      return ApplyJob(event);
-    case v1::BuildEvent::kDelegationEvent:
-      return ApplyDelegation(event);
-    case v1::BuildEvent::kJobGraphEvent:
-      return ApplyJobGraph(event);
-    case v1::BuildEvent::kPartitionInvalidationEvent:
-      return ApplyInvalidation(event);
-    case v1::BuildEvent::kJobRunCancelEvent: {
-      const Index run = FindRun(event.job_run_cancel_event().job_run_id());
-      if (run != kNone) runs_[run].cancel_requested = true;
-      return;
-    }
-    case v1::BuildEvent::kBuildCancelEvent: {
-      const Index build = FindBuild(event.build_request_id());
-      if (build == kNone) return;
-      builds_[build].cancel_requested = true;
-      builds_[build].cancel_reason = event.build_cancel_event().reason();
-      builds_[build].last_idx = idx_;
-      return;
-    }
-    case v1::BuildEvent::kWantEvent:
-      return ApplyWant(event);
-    case v1::BuildEvent::kTaintEvent:
-      return ApplyTaint(event);
-    case v1::BuildEvent::kJobDefinitionEvent:
-      return ApplyJobDefinition(event);
-    case v1::BuildEvent::kAdoptionEvent:
-      return ApplyAdoption(event);
-    case v1::BuildEvent::EVENT_TYPE_NOT_SET:
-      return;
-  }
+  const std::string bytes = event.SerializeAsString();
+  EventDecoder decoder;
+  EventView view;
+  CHECK(decoder.Decode(bytes, view));
+  Apply(view);
+}
+
+void BuildState::Apply(const EventView&, const RunCancelView& cancel) {
+  const Index run = FindRun(cancel.job_run_id);
+  if (run != kNone) runs_[run].cancel_requested = true;
+}
+
+void BuildState::Apply(const EventView& event, const BuildCancelView& cancel) {
+  const Index build = FindBuild(event.build_request_id);
+  if (build == kNone) return;
+  builds_[build].cancel_requested = true;
+  builds_[build].cancel_reason = cancel.reason;
+  builds_[build].last_idx = idx_;
 }
 
 std::optional<int> BuildState::StatusOf(EntityKind kind, std::string_view id) const {
@@ -210,43 +196,55 @@ Index BuildState::InternPartition(std::string_view ref) {
   return index;
 }
 
-Index BuildState::InternRun(const std::string& id) {
-  const auto [it, added] = run_by_id_.try_emplace(id, static_cast<Index>(runs_.size()));
+template <class Entities>
+std::pair<Index, bool> BuildState::Intern(IdMap& map, std::string_view id, Entities& entities) {
+  if (const auto known = map.find(id); known != map.end()) return {known->second, false};
+  const auto index = static_cast<Index>(entities.size());
+  entities.emplace_back();
+  map.emplace(id, index);
+  return {index, true};
+}
+
+Index BuildState::InternRun(std::string_view id) {
+  const auto [index, added] = Intern(run_by_id_, id, runs_);
   if (added) {
-    runs_.emplace_back();
-    runs_.back().id = id;
+    runs_[index].id = id;
     ++runs_by_status_[v1::JOB_UNKNOWN];
   }
-  return it->second;
+  return index;
 }
 
-Index BuildState::InternBuild(const std::string& id) {
-  const auto [it, added] = build_by_id_.try_emplace(id, static_cast<Index>(builds_.size()));
+Index BuildState::InternBuild(std::string_view id) {
+  const auto [index, added] = Intern(build_by_id_, id, builds_);
   if (added) {
-    builds_.emplace_back();
-    builds_.back().id = id;
+    builds_[index].id = id;
     ++builds_by_status_[v1::BUILD_REQUEST_UNKNOWN];
   }
-  return it->second;
+  return index;
 }
 
-Index BuildState::InternWant(const std::string& id) {
-  const auto [it, added] = want_by_id_.try_emplace(id, static_cast<Index>(wants_.size()));
+Index BuildState::InternWant(std::string_view id) {
+  const auto [index, added] = Intern(want_by_id_, id, wants_);
   if (added) {
-    wants_.emplace_back();
-    wants_.back().id = id;
+    wants_[index].id = id;
     ++wants_by_status_[v1::WANT_UNKNOWN];
   }
-  return it->second;
+  return index;
 }
 
-Index BuildState::InternJob(const std::string& label) {
-  const auto [it, added] = job_by_label_.try_emplace(label, static_cast<Index>(jobs_.size()));
+Index BuildState::InternTaint(std::string_view id) {
+  const auto [index, added] = Intern(taint_by_id_, id, taints_);
   if (added) {
-    jobs_.emplace_back();
-    jobs_.back().label = label;
+    taints_[index].id = id;
+    ++taints_by_status_[v1::TAINT_UNKNOWN];
   }
-  return it->second;
+  return index;
+}
+
+Index BuildState::InternJob(std::string_view label) {
+  const auto [index, added] = Intern(job_by_label_, label, jobs_);
+  if (added) jobs_[index].label = label;
+  return index;
 }
 
 BuildState::PartitionChange::PartitionChange(BuildState& state, Index partition)

@@ -11,9 +11,11 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bel/entities.h"
+#include "bel/event_view.h"
 #include "bel/transition.h"
 
 namespace databuild {
@@ -24,6 +26,8 @@ class BuildState final : public StatusView {
   BuildState(const BuildState&) = delete;
   BuildState& operator=(const BuildState&) = delete;
 
+  void Apply(const EventView& event);
+  // The same for an event that is not encoded yet.
   void Apply(const v1::BuildEvent& event);
 
   // Position of the last applied event; 0: none.
@@ -93,36 +97,43 @@ class BuildState final : public StatusView {
   };
   using IdMap = std::unordered_map<std::string, Index, TextHash, std::equal_to<>>;
   static Index Find(const IdMap& map, std::string_view id);
+  // The entity's index, and whether it is new.
+  template <class Entities>
+  static std::pair<Index, bool> Intern(IdMap& map, std::string_view id, Entities& entities);
 
   // Entity by id, made when unknown.
   Index InternPartition(std::string_view ref);
-  Index InternInstance(const v1::PartitionEvent& event);
-  Index InternRun(const std::string& id);
-  Index InternBuild(const std::string& id);
-  Index InternWant(const std::string& id);
-  Index InternJob(const std::string& label);
+  Index InternInstance(const PartitionView& event);
+  Index InternRun(std::string_view id);
+  Index InternBuild(std::string_view id);
+  Index InternWant(std::string_view id);
+  Index InternTaint(std::string_view id);
+  Index InternJob(std::string_view label);
 
   // One function per payload.
-  void ApplyBuildRequest(const v1::BuildEvent& event);
-  void ApplyPartition(const v1::BuildEvent& event);
-  void ApplyJob(const v1::BuildEvent& event);
-  void ApplyDelegation(const v1::BuildEvent& event);
-  void ApplyJobGraph(const v1::BuildEvent& event);
-  void ApplyInvalidation(const v1::BuildEvent& event);
-  void ApplyWant(const v1::BuildEvent& event);
-  void ApplyTaint(const v1::BuildEvent& event);
-  void ApplyJobDefinition(const v1::BuildEvent& event);
-  void ApplyAdoption(const v1::BuildEvent& event);
+  void Apply(const EventView& event, const BuildRequestView& request);
+  void Apply(const EventView& event, const PartitionView& change);
+  void Apply(const EventView& event, const JobView& job);
+  void Apply(const EventView& event, const DelegationView& delegation);
+  void Apply(const EventView& event, const JobGraphView& graph);
+  void Apply(const EventView& event, const InvalidationView& hit);
+  void Apply(const EventView& event, const RunCancelView& cancel);
+  void Apply(const EventView& event, const BuildCancelView& cancel);
+  void Apply(const EventView& event, const WantView& change);
+  void Apply(const EventView& event, const TaintView& change);
+  void Apply(const EventView& event, const JobDefinitionView& change);
+  void Apply(const EventView& event, const AdoptionView& adoption);
+  void Apply(const EventView&, const std::monostate&) {}
 
-  void CreateWant(Index want, const v1::WantEvent& event, TimeNs now);
+  void CreateWant(Index want, const WantView& event, TimeNs now);
   void EndWant(Index want, TimeNs now);
   void CloseBuild(Index build);
   void BlockWant(Index build);
-  void StartRun(Index run, const v1::BuildEvent& event);
-  void EndRun(Index run, const v1::JobEvent& event, TimeNs now);
-  void PlanTask(Index build, const v1::Task& task);
+  void StartRun(Index run, const EventView& event, const JobView& job);
+  void EndRun(Index run, const JobView& event, TimeNs now);
+  void PlanTask(Index build, const TaskView& task);
   void SetInstanceStatus(Index instance, v1::PartitionStatus status, TimeNs now);
-  void CreateTaint(Index taint, const v1::TaintEvent& event, TimeNs now);
+  void CreateTaint(Index taint, const TaintView& event, TimeNs now);
   void HitInstance(Index taint, Index instance);
   void TaintResult(Index instance, Index named);
   void LiftTaint(Index taint);
@@ -145,8 +156,8 @@ class BuildState final : public StatusView {
   std::map<std::string_view, Index> partition_by_ref_;  // views into partitions_
   std::unordered_map<std::string_view, Index> partition_hash_;
   IdMap instance_by_id_, run_by_id_, build_by_id_, want_by_id_, taint_by_id_, job_by_label_;
-  std::unordered_map<Index, std::vector<v1::Task>>
-      open_plans_;  // by build; void without a last part
+  // Encoded tasks, by build; void without a last part.
+  std::unordered_map<Index, std::vector<std::string>> open_plans_;
   std::map<int, uint64_t> partitions_by_status_, wants_by_status_, builds_by_status_,
       runs_by_status_, runs_by_outcome_, taints_by_status_;
   uint64_t delegations_ = 0;

@@ -8,7 +8,10 @@
 namespace databuild {
 namespace {
 
-DurationNs Seconds(uint64_t seconds) { return static_cast<DurationNs>(seconds) * kSecond; }
+std::optional<DurationNs> Seconds(const WireOptional& seconds) {
+  if (!seconds.present) return std::nullopt;
+  return static_cast<DurationNs>(static_cast<uint64_t>(seconds.value) * kSecond);
+}
 
 void AddOnce(std::vector<Index>& list, Index value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
@@ -16,54 +19,54 @@ void AddOnce(std::vector<Index>& list, Index value) {
 
 }  // namespace
 
-void BuildState::ApplyWant(const v1::BuildEvent& event) {
-  const v1::WantEvent& want_event = event.want_event();
-  const Index index = InternWant(want_event.want_id());
+void BuildState::Apply(const EventView& event, const WantView& want_event) {
+  const Index index = InternWant(want_event.want_id);
   Want& want = wants_[index];
   want.last_idx = idx_;
-  switch (want_event.lifecycle()) {
+  switch (want_event.lifecycle) {
     case v1::WANT_SLA_VIOLATED:
       want.sla_violated = true;
       return;
     case v1::WANT_UPDATED:
-      want.priority = want_event.priority();
-      want.suspend = want_event.suspend();
-      if (want.retry_token != want_event.retry_token()) want.retry_idx = idx_;
-      want.retry_token = want_event.retry_token();
-      want.generation = want_event.generation();
-      want.comment = want_event.comment();
+      want.priority = want_event.priority;
+      want.suspend = want_event.suspend;
+      if (want.retry_token != want_event.retry_token) want.retry_idx = idx_;
+      want.retry_token = want_event.retry_token;
+      want.generation = want_event.generation;
+      want.comment = want_event.comment;
       return;
     default:
       break;
   }
   --wants_by_status_[want.status];
-  want.status = want_event.lifecycle();
+  want.status = static_cast<v1::WantLifecycle>(want_event.lifecycle);
   ++wants_by_status_[want.status];
-  if (want.status == v1::WANT_CREATED) CreateWant(index, want_event, event.timestamp());
+  if (want.status == v1::WANT_CREATED) CreateWant(index, want_event, event.timestamp);
   if (want.status == v1::WANT_SATISFIED && want.first_satisfied_at == 0) {
-    want.first_satisfied_at = event.timestamp();
+    want.first_satisfied_at = event.timestamp;
   }
-  if (!want.Live()) EndWant(index, event.timestamp());
+  if (!want.Live()) EndWant(index, event.timestamp);
 }
 
-void BuildState::CreateWant(Index index, const v1::WantEvent& event, TimeNs now) {
+void BuildState::CreateWant(Index index, const WantView& event, TimeNs now) {
   Want& want = wants_[index];
-  want.name = event.name();
-  want.created_at = event.created_at() ? event.created_at() : now;
-  want.data_timestamp = event.data_timestamp() ? event.data_timestamp() : want.created_at;
-  if (event.has_ttl_seconds()) want.ttl = Seconds(event.ttl_seconds());
-  if (event.has_sla_seconds()) want.sla = Seconds(event.sla_seconds());
-  if (event.has_delete_after_seconds()) want.delete_after = Seconds(event.delete_after_seconds());
-  want.priority = event.priority();
-  want.suspend = event.suspend();
-  want.source = event.source().source_type().code();
-  want.source_name = event.source().name();
-  want.comment = event.comment();
-  want.correlation_id = event.correlation_id();
-  want.retry_token = event.retry_token();
-  want.generation = event.generation();
+  want.name = event.name;
+  want.created_at = event.created_at ? event.created_at : now;
+  want.data_timestamp = event.data_timestamp ? event.data_timestamp : want.created_at;
+  want.ttl = Seconds(event.ttl_seconds);
+  want.sla = Seconds(event.sla_seconds);
+  want.delete_after = Seconds(event.delete_after_seconds);
+  want.priority = event.priority;
+  want.suspend = event.suspend;
+  want.source = static_cast<v1::SourceTypeCode>(event.source.source_type.code);
+  want.source_name = event.source.name;
+  want.comment = event.comment;
+  want.correlation_id = event.correlation_id;
+  want.retry_token = event.retry_token;
+  want.generation = event.generation;
   want.created_idx = idx_;
-  want.ranges.assign(event.requested_ranges().begin(), event.requested_ranges().end());
+  want.ranges.clear();
+  for (v1::PartitionRange range : event.requested_ranges) want.ranges.push_back(std::move(range));
   const auto add = [&](std::string_view ref) {
     const Index partition = InternPartition(ref);
     auto& wants = partitions_[partition].wants;
@@ -72,8 +75,8 @@ void BuildState::CreateWant(Index index, const v1::WantEvent& event, TimeNs now)
     want.partitions.push_back(partition);
     if (!Usable(partition)) ++want.unavailable;
   };
-  for (const v1::PartitionRef& ref : event.requested_partitions()) add(ref.str());
-  for (const v1::PartitionRange& range : event.requested_ranges()) {
+  for (const RefView ref : event.requested_partitions) add(ref.str);
+  for (const v1::PartitionRange& range : want.ranges) {
     (void)ForEachRef(range, add);  // total on replay: a range that cannot be read names nothing
   }
 }
@@ -85,55 +88,46 @@ void BuildState::EndWant(Index index, TimeNs now) {
   Unblock(index);
 }
 
-void BuildState::ApplyTaint(const v1::BuildEvent& event) {
-  const v1::TaintEvent& taint_event = event.taint_event();
-  const auto [it, added] =
-      taint_by_id_.try_emplace(taint_event.taint_id(), static_cast<Index>(taints_.size()));
-  const Index index = it->second;
-  if (added) {
-    taints_.emplace_back();
-    taints_.back().id = taint_event.taint_id();
-    ++taints_by_status_[v1::TAINT_UNKNOWN];
-  }
+void BuildState::Apply(const EventView& event, const TaintView& taint_event) {
+  const Index index = InternTaint(taint_event.taint_id);
   Taint& taint = taints_[index];
   --taints_by_status_[taint.status];
-  taint.status = taint_event.lifecycle();
+  taint.status = static_cast<v1::TaintLifecycle>(taint_event.lifecycle);
   ++taints_by_status_[taint.status];
   taint.last_idx = idx_;
-  if (taint.status == v1::TAINT_CREATED) return CreateTaint(index, taint_event, event.timestamp());
-  taint.ended_at = event.timestamp();
+  if (taint.status == v1::TAINT_CREATED) return CreateTaint(index, taint_event, event.timestamp);
+  taint.ended_at = event.timestamp;
   if (taint.status == v1::TAINT_LIFTED) LiftTaint(index);
 }
 
-void BuildState::CreateTaint(Index index, const v1::TaintEvent& event, TimeNs now) {
+void BuildState::CreateTaint(Index index, const TaintView& event, TimeNs now) {
   Taint& taint = taints_[index];
-  taint.name = event.name();
-  taint.created_at = event.created_at() ? static_cast<TimeNs>(event.created_at()) : now;
+  taint.name = event.name;
+  taint.created_at = event.created_at ? event.created_at : now;
   taint.created_idx = idx_;
-  taint.cascade = event.cascade() == v1::CASCADE_DOWNSTREAM;
-  taint.source = event.source_type().code();
-  taint.source_name = event.source_name();
-  taint.comment = event.comment();
-  taint.globs.assign(event.globs().begin(), event.globs().end());
-  for (const v1::PartitionRef& ref : event.refs())
-    taint.partitions.push_back(InternPartition(ref.str()));
-  for (const auto& hit : event.tainted_instances()) {
-    if (const Index i = FindInstance(hit.instance_id()); i != kNone) AddOnce(taint.instances, i);
+  taint.cascade = event.cascade == v1::CASCADE_DOWNSTREAM;
+  taint.source = static_cast<v1::SourceTypeCode>(event.source_type.code);
+  taint.source_name = event.source_name;
+  taint.comment = event.comment;
+  taint.globs.clear();
+  for (const std::string_view glob : event.globs) taint.globs.emplace_back(glob);
+  for (const RefView ref : event.refs) taint.partitions.push_back(InternPartition(ref.str));
+  for (const InstanceRefView hit : event.tainted_instances) {
+    if (const Index i = FindInstance(hit.instance_id); i != kNone) AddOnce(taint.instances, i);
   }
-  for (const auto& hit : event.downstream_instances()) {
-    if (const Index i = FindInstance(hit.instance_id()); i != kNone) AddOnce(taint.downstream, i);
+  for (const InstanceRefView hit : event.downstream_instances) {
+    if (const Index i = FindInstance(hit.instance_id); i != kNone) AddOnce(taint.downstream, i);
   }
-  for (const std::string& id : event.tainted_run_ids()) {
+  for (const std::string_view id : event.tainted_run_ids) {
     if (const Index run = FindRun(id); run != kNone) AddOnce(taint.runs, run);
   }
 }
 
-void BuildState::ApplyInvalidation(const v1::BuildEvent& event) {
-  const v1::PartitionInvalidationEvent& hit = event.partition_invalidation_event();
-  const Index partition = InternPartition(hit.partition_ref().str());
+void BuildState::Apply(const EventView& event, const InvalidationView& hit) {
+  const Index partition = InternPartition(hit.partition_ref.str);
   ++partitions_[partition].invalidations;
-  partitions_[partition].last_invalidated = event.timestamp();
-  const Index taint = FindTaint(hit.taint_id()), instance = FindInstance(hit.instance_id());
+  partitions_[partition].last_invalidated = event.timestamp;
+  const Index taint = FindTaint(hit.taint_id), instance = FindInstance(hit.instance_id);
   if (taint != kNone && instance != kNone) HitInstance(taint, instance);
 }
 

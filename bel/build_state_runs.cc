@@ -1,31 +1,31 @@
 // What events about job runs and job definitions do.
 #include <algorithm>
 
+#include "bel/base/check.h"
 #include "bel/build_state.h"
 
 namespace databuild {
 
-void BuildState::ApplyJob(const v1::BuildEvent& event) {
-  const v1::JobEvent& job_event = event.job_event();
-  const Index index = InternRun(job_event.job_run_id());
+void BuildState::Apply(const EventView& event, const JobView& job_event) {
+  const Index index = InternRun(job_event.job_run_id);
   Run& run = runs_[index];
   const bool was_live = RunLive(index);
   --runs_by_status_[run.status];
-  run.status = job_event.status_code();
+  run.status = static_cast<v1::JobStatus>(job_event.status_code);
   ++runs_by_status_[run.status];
   run.last_idx = idx_;
-  if (!job_event.job_name().empty()) run.job_name = job_event.job_name();
-  if (job_event.started_at()) run.started_at = job_event.started_at();
+  if (!job_event.job_name.empty()) run.job_name = job_event.job_name;
+  if (job_event.started_at) run.started_at = job_event.started_at;
   switch (run.status) {
     case v1::JOB_SCHEDULED:
     case v1::JOB_SKIPPED:
-      StartRun(index, event);
+      StartRun(index, event, job_event);
       break;
     case v1::JOB_RUNNING:
-      if (!run.started_at) run.started_at = event.timestamp();
+      if (!run.started_at) run.started_at = event.timestamp;
       break;
     default:
-      if (was_live) EndRun(index, job_event, event.timestamp());
+      if (was_live) EndRun(index, job_event, event.timestamp);
       break;
   }
   for (Index partition : run.partitions) {
@@ -33,54 +33,55 @@ void BuildState::ApplyJob(const v1::BuildEvent& event) {
   }
 }
 
-void BuildState::StartRun(Index index, const v1::BuildEvent& event) {
-  const v1::JobEvent& job_event = event.job_event();
+void BuildState::StartRun(Index index, const EventView& event, const JobView& job_event) {
   Run& run = runs_[index];
-  run.job = InternJob(job_event.job_label().label());
-  run.build = FindBuild(event.build_request_id());
-  run.kind = job_event.kind();
-  run.generation = job_event.generation();
-  run.attempt = job_event.attempt();
-  run.scheduled_at = event.timestamp();
+  run.job = InternJob(job_event.job_label.label);
+  run.build = FindBuild(event.build_request_id);
+  run.kind = static_cast<v1::JobKind>(job_event.kind);
+  run.generation = job_event.generation;
+  run.attempt = job_event.attempt;
+  run.scheduled_at = event.timestamp;
   run.scheduled_idx = idx_;
-  run.message = job_event.message();
-  for (const v1::PartitionRef& ref : job_event.target_partitions()) {
-    run.partitions.push_back(InternPartition(ref.str()));
+  run.message = job_event.message;
+  for (const RefView ref : job_event.target_partitions) {
+    run.partitions.push_back(InternPartition(ref.str));
   }
   Job& job = jobs_[run.job];
   job.last_run = index;
   job.last_idx = idx_;
   if (run.status == v1::JOB_SKIPPED) {
-    run.ended_at = event.timestamp();
+    run.ended_at = event.timestamp;
     ++job.runs_skipped;
     if (run.build != kNone) ++builds_[run.build].runs_skipped;
     return;
   }
-  for (const std::string& id : job_event.instance_ids()) {
+  for (const std::string_view id : job_event.instance_ids) {
     const Index instance = FindInstance(id);
     if (instance == kNone) continue;
     run.instances.push_back(instance);
     instances_[instance].run = index;
     ++instances_[instance].runs;
   }
-  for (const v1::PartitionInstanceRef& input : job_event.input_instances()) {
-    const Index instance = FindInstance(input.instance_id());
+  for (const InstanceRefView input : job_event.input_instances) {
+    const Index instance = FindInstance(input.instance_id);
     if (instance != kNone) run.inputs.push_back(instance);
   }
   ++job.active_runs;
   if (run.build != kNone) ++builds_[run.build].runs_total;
 }
 
-void BuildState::EndRun(Index index, const v1::JobEvent& job_event, TimeNs now) {
+void BuildState::EndRun(Index index, const JobView& job_event, TimeNs now) {
   Run& run = runs_[index];
-  run.ended_at = job_event.finished_at() ? job_event.finished_at() : now;
-  run.outcome = job_event.outcome();
+  run.ended_at = job_event.finished_at ? job_event.finished_at : now;
+  run.outcome = static_cast<v1::JobOutcome>(job_event.outcome);
   ++runs_by_outcome_[run.outcome];
-  run.reason = job_event.reason();
-  if (!job_event.message().empty()) run.message = job_event.message();
-  if (job_event.has_exit_code()) run.exit_code = job_event.exit_code();
-  for (const v1::PartitionRef& ref : job_event.missing_dependencies()) {
-    run.missing.push_back(InternPartition(ref.str()));
+  run.reason = job_event.reason;
+  if (!job_event.message.empty()) run.message = job_event.message;
+  if (job_event.exit_code.present) {
+    run.exit_code = static_cast<int32_t>(job_event.exit_code.value);
+  }
+  for (const RefView ref : job_event.missing_dependencies) {
+    run.missing.push_back(InternPartition(ref.str));
   }
   Job& job = jobs_[run.job == kNone ? InternJob("") : run.job];
   if (job.active_runs > 0) --job.active_runs;
@@ -106,8 +107,9 @@ void BuildState::EndRun(Index index, const v1::JobEvent& job_event, TimeNs now) 
   }
 }
 
-void BuildState::ApplyJobDefinition(const v1::BuildEvent& event) {
-  const v1::JobDefinitionEvent& definition = event.job_definition_event();
+void BuildState::Apply(const EventView&, const JobDefinitionView& change) {
+  v1::JobDefinitionEvent definition;
+  CHECK(definition.ParseFromArray(change.body.data(), static_cast<int>(change.body.size())));
   Job& job = jobs_[InternJob(definition.job_label())];
   const v1::JobDefinitionEvent& before = job.definition;
   const bool same = job.Accepted() && before.uid() == definition.uid() &&
@@ -115,7 +117,7 @@ void BuildState::ApplyJobDefinition(const v1::BuildEvent& event) {
                     before.spec_digest() == definition.spec_digest();
   if (definition.accepted() && !definition.deleted() && !same) job.accepted_idx = idx_;
   if (job.defined && before.retry_token() != definition.retry_token()) job.retry_idx = idx_;
-  job.definition = definition;
+  job.definition = std::move(definition);
   job.defined = true;
   job.last_idx = idx_;
 }

@@ -7,9 +7,9 @@
 namespace databuild {
 namespace {
 
-CauseInfo FromProto(const v1::Cause& cause) {
-  return {cause.partition_ref(), cause.job_run_id(), cause.job_label(), cause.reason(),
-          cause.message()};
+CauseInfo CauseOf(const CauseView& cause) {
+  return {std::string(cause.partition_ref), std::string(cause.job_run_id),
+          std::string(cause.job_label), std::string(cause.reason), std::string(cause.message)};
 }
 
 void AddOnce(std::vector<Index>& list, Index value) {
@@ -18,26 +18,25 @@ void AddOnce(std::vector<Index>& list, Index value) {
 
 }  // namespace
 
-void BuildState::ApplyBuildRequest(const v1::BuildEvent& event) {
-  const v1::BuildRequestEvent& request = event.build_request_event();
-  const Index index = InternBuild(event.build_request_id());
+void BuildState::Apply(const EventView& event, const BuildRequestView& request) {
+  const Index index = InternBuild(event.build_request_id);
   Build& build = builds_[index];
   --builds_by_status_[build.status];
-  build.status = request.status().code();
+  build.status = static_cast<v1::BuildRequestStatusCode>(request.status.code);
   ++builds_by_status_[build.status];
   build.last_idx = idx_;
   const bool planning =
       build.status == v1::BUILD_REQUEST_RECEIVED || build.status == v1::BUILD_REQUEST_PLANNING;
   if (!planning && build.planned_idx == 0) build.planned_idx = idx_;
-  if (!request.reason().empty()) build.reason = request.reason();
-  if (!request.message().empty()) build.message = request.message();
-  if (request.has_cause()) build.cause = FromProto(request.cause());
+  if (!request.reason.empty()) build.reason = request.reason;
+  if (!request.message.empty()) build.message = request.message;
+  if (request.has_cause) build.cause = CauseOf(request.cause);
   switch (build.status) {
     case v1::BUILD_REQUEST_RECEIVED: {
-      build.received_at = event.timestamp();
+      build.received_at = event.timestamp;
       build.received_idx = idx_;
-      build.ordinal = request.attempt();
-      build.want = InternWant(request.want_id());
+      build.ordinal = request.attempt;
+      build.want = InternWant(request.want_id);
       wants_[build.want].builds.push_back(index);
       wants_[build.want].last_idx = idx_;
       Unblock(build.want);
@@ -46,19 +45,18 @@ void BuildState::ApplyBuildRequest(const v1::BuildEvent& event) {
     case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
     case v1::BUILD_REQUEST_PRECONDITION_FAILED:
       build.unproducible.clear();
-      for (const auto& missing : request.unproducible()) {
-        build.unproducible.push_back(
-            {InternPartition(missing.ref()), missing.kind() == "external"});
+      for (const UnproducibleView missing : request.unproducible) {
+        build.unproducible.push_back({InternPartition(missing.ref), missing.kind == "external"});
       }
       break;
     case v1::BUILD_REQUEST_EXECUTING:
-      build.started_at = event.timestamp();
+      build.started_at = event.timestamp;
       break;
     default:
       break;
   }
   if (!BuildOpen(index)) {
-    build.ended_at = event.timestamp();
+    build.ended_at = event.timestamp;
     CloseBuild(index);
   }
 }
@@ -108,40 +106,39 @@ void BuildState::Unblock(Index index) {
   wants_[index].blocked_on.clear();
 }
 
-Index BuildState::InternInstance(const v1::PartitionEvent& event) {
-  if (const Index known = FindInstance(event.instance_id()); known != kNone) return known;
-  const Index partition = InternPartition(event.partition_ref().str());
+Index BuildState::InternInstance(const PartitionView& event) {
+  if (const Index known = FindInstance(event.instance_id); known != kNone) return known;
+  const Index partition = InternPartition(event.partition_ref.str);
   const PartitionChange change(*this, partition);
   const Index index = static_cast<Index>(instances_.size());
   Instance& made = instances_.emplace_back();
   Partition& owner = partitions_[partition];
-  made.id = event.instance_id();
+  made.id = event.instance_id;
   made.partition = partition;
   made.previous = owner.newest;
-  made.ordinal = event.ordinal() ? event.ordinal() : owner.instances + 1;
+  made.ordinal = event.ordinal ? event.ordinal : owner.instances + 1;
   owner.instances = std::max(owner.instances, made.ordinal);
   owner.newest = index;
   instance_by_id_.emplace(made.id, index);
   return index;
 }
 
-void BuildState::ApplyPartition(const v1::BuildEvent& event) {
-  const v1::PartitionEvent& change_event = event.partition_event();
-  const Index index = InternInstance(change_event);
-  const Index build = FindBuild(event.build_request_id());
+void BuildState::Apply(const EventView& event, const PartitionView& change) {
+  const Index index = InternInstance(change);
+  const Index build = FindBuild(event.build_request_id);
   Instance& instance = instances_[index];
-  if (change_event.status_code() == v1::PARTITION_REQUESTED) {
-    instance.requested_at = event.timestamp();
+  if (change.status_code == v1::PARTITION_REQUESTED) {
+    instance.requested_at = event.timestamp;
     instance.build = build;
     if (build != kNone) {
       ++builds_[build].open_instances;
       builds_[build].requested.push_back(index);
     }
   }
-  if (change_event.has_cause()) instance.cause = FromProto(change_event.cause());
-  if (change_event.has_external()) instance.external = true;
-  SetInstanceStatus(index, change_event.status_code(), event.timestamp());
-  if (!change_event.tainted_by().empty()) TaintResult(index, FindTaint(change_event.tainted_by()));
+  if (change.has_cause) instance.cause = CauseOf(change.cause);
+  if (change.has_external) instance.external = true;
+  SetInstanceStatus(index, static_cast<v1::PartitionStatus>(change.status_code), event.timestamp);
+  if (!change.tainted_by.empty()) TaintResult(index, FindTaint(change.tainted_by));
   if (instance.build != kNone) {
     builds_[instance.build].last_idx = idx_;
     const Index want = builds_[instance.build].want;
@@ -187,36 +184,35 @@ void BuildState::SetInstanceStatus(Index index, v1::PartitionStatus status, Time
   });
 }
 
-void BuildState::ApplyJobGraph(const v1::BuildEvent& event) {
-  const v1::JobGraphEvent& graph = event.job_graph_event();
-  const Index index = InternBuild(event.build_request_id());
+void BuildState::Apply(const EventView& event, const JobGraphView& graph) {
+  const Index index = InternBuild(event.build_request_id);
   Build& build = builds_[index];
-  std::vector<v1::Task>& tasks = open_plans_[index];
-  if (graph.part() <= 1) tasks.clear();
-  build.open_plan = graph.plan_number();
-  build.open_part = graph.part();
+  std::vector<std::string>& tasks = open_plans_[index];
+  if (graph.part <= 1) tasks.clear();
+  build.open_plan = graph.plan_number;
+  build.open_part = graph.part;
   build.last_idx = idx_;
-  tasks.insert(tasks.end(), graph.job_graph().nodes().begin(), graph.job_graph().nodes().end());
-  if (!graph.last()) return;
-  for (const v1::Task& task : tasks) PlanTask(index, task);
-  build.plan_number = graph.plan_number();
+  for (const TaskView task : graph.job_graph.nodes) tasks.emplace_back(task.body);
+  if (!graph.last) return;
+  for (const std::string& task : tasks) PlanTask(index, TaskView::Read(task));
+  build.plan_number = graph.plan_number;
   build.open_plan = build.open_part = 0;
   std::erase_if(build.requested,
                 [&](Index instance) { return instances_[instance].unit != kNone; });
   open_plans_.erase(index);
 }
 
-void BuildState::PlanTask(Index build, const v1::Task& task) {
-  if (task.config().outputs().empty()) return;
-  const Index first = InternPartition(task.config().outputs(0).str());
+void BuildState::PlanTask(Index build, const TaskView& task) {
+  if (task.config.outputs.empty()) return;
+  const Index first = InternPartition((*task.config.outputs.begin()).str);
   const Index live = LiveInstance(first);
   Index index = live == kNone ? kNone : instances_[live].unit;
   const bool fresh = index == kNone;
   if (fresh) {
     index = static_cast<Index>(units_.size());
     Unit& made = units_.emplace_back();
-    for (const v1::PartitionRef& output : task.config().outputs()) {
-      const Index partition = InternPartition(output.str());
+    for (const RefView output : task.config.outputs) {
+      const Index partition = InternPartition(output.str);
       const Index instance = LiveInstance(partition);
       made.partitions.push_back(partition);
       if (instance == kNone || instances_[instance].unit != kNone) continue;
@@ -227,12 +223,12 @@ void BuildState::PlanTask(Index build, const v1::Task& task) {
     builds_[build].units.push_back(index);
   }
   Unit& unit = units_[index];
-  unit.job = InternJob(task.job().label());
-  unit.generation = task.generation();
+  unit.job = InternJob(task.job.label);
+  unit.generation = task.generation;
   unit.inputs.clear();
-  for (const v1::DataDep& input : task.config().inputs()) {
-    const Index partition = InternPartition(input.partition_ref().str());
-    const bool materialize = input.dep_type_code() == v1::MATERIALIZE;
+  for (const DataDepView input : task.config.inputs) {
+    const Index partition = InternPartition(input.partition_ref.str);
+    const bool materialize = input.dep_type_code == v1::MATERIALIZE;
     unit.inputs.push_back({partition, materialize});
     if (!materialize) continue;
     fresh ? partitions_[partition].waiters.push_back(index)
@@ -240,27 +236,25 @@ void BuildState::PlanTask(Index build, const v1::Task& task) {
   }
 }
 
-void BuildState::ApplyDelegation(const v1::BuildEvent& event) {
-  const v1::DelegationEvent& delegation = event.delegation_event();
-  const Index build = InternBuild(event.build_request_id());
-  const Index owner = InternBuild(delegation.delegated_to_build_request_id());
-  const auto delegate = [&](const std::string& ref) {
+void BuildState::Apply(const EventView& event, const DelegationView& delegation) {
+  const Index build = InternBuild(event.build_request_id);
+  const Index owner = InternBuild(delegation.delegated_to_build_request_id);
+  const auto delegate = [&](std::string_view ref) {
     if (ref.empty()) return;
     const Index partition = InternPartition(ref);
-    builds_[build].delegations[partition] = {owner, delegation.historical()};
+    builds_[build].delegations[partition] = {owner, delegation.historical};
     if (BuildOpen(build)) AddOnce(partitions_[partition].delegators, build);
     ++delegations_;
   };
-  delegate(delegation.partition_ref().str());
-  for (const v1::PartitionRef& ref : delegation.partition_refs()) delegate(ref.str());
+  delegate(delegation.partition_ref.str);
+  for (const RefView ref : delegation.partition_refs) delegate(ref.str);
   builds_[build].last_idx = idx_;
 }
 
-void BuildState::ApplyAdoption(const v1::BuildEvent& event) {
-  const v1::AdoptionEvent& adoption = event.adoption_event();
-  const Index from = InternBuild(adoption.from_build_request_id());
-  const Index to = InternBuild(adoption.to_build_request_id());
-  for (const std::string& id : adoption.instance_ids()) {
+void BuildState::Apply(const EventView&, const AdoptionView& adoption) {
+  const Index from = InternBuild(adoption.from_build_request_id);
+  const Index to = InternBuild(adoption.to_build_request_id);
+  for (const std::string_view id : adoption.instance_ids) {
     const Index index = FindInstance(id);
     if (index == kNone || instances_[index].build != from) continue;
     Instance& instance = instances_[index];

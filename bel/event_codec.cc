@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "bel/base/check.h"
 #include "bel/base/crc32c.h"
 #include "bel/base/uuid.h"
 #include "databuild/v1/databuild.pb.h"
@@ -44,25 +45,34 @@ Result<StoredEvent> EncodeEvent(const v1::BuildEvent& event) {
   return stored;
 }
 
-Result<v1::BuildEvent> DecodeEvent(const StoredEvent& stored) {
-  const std::string where = "event idx " + std::to_string(stored.idx) + " (kind " +
-                            std::to_string(stored.type) + ", schema version " +
-                            std::to_string(stored.schema_version) + ")";
+Status ViewEvent(const StoredEvent& stored, EventDecoder& decoder, EventView& view) {
+  const auto where = [&] {
+    return "event idx " + std::to_string(stored.idx) + " (kind " + std::to_string(stored.type) +
+           ", schema version " + std::to_string(stored.schema_version) + ")";
+  };
   // Version 1 is the first: there is nothing older to lift yet.
   if (stored.schema_version < 1 || stored.schema_version > kSchemaVersion) {
-    return Error{Errc::kUnsupported, where + " is of a newer release; run that one"};
+    return Error{Errc::kUnsupported, where() + " is of a newer release; run that one"};
   }
-  v1::BuildEvent event;
-  if (!event.ParseFromString(stored.payload)) {
-    return Error{Errc::kCorrupt, where + " is not an encoded BuildEvent"};
+  if (!decoder.Decode(stored.payload, view)) {
+    return Error{Errc::kCorrupt, where() + " is not an encoded BuildEvent"};
   }
-  if (event.idx() != stored.idx) {
-    return Error{Errc::kCorrupt, where + " says that its idx is " + std::to_string(event.idx())};
+  if (view.idx != stored.idx) {
+    return Error{Errc::kCorrupt, where() + " says that its idx is " + std::to_string(view.idx)};
   }
-  if (event.event_type_case() == v1::BuildEvent::EVENT_TYPE_NOT_SET) {
+  if (view.kind.number == 0) {
     return Error{Errc::kUnsupported,
-                 where + " is of a kind this release does not know; run a newer one"};
+                 where() + " is of a kind this release does not know; run a newer one"};
   }
+  return {};
+}
+
+Result<v1::BuildEvent> DecodeEvent(const StoredEvent& stored) {
+  EventDecoder decoder;
+  EventView view;
+  RETURN_IF_ERROR(ViewEvent(stored, decoder, view));
+  v1::BuildEvent event;
+  CHECK(event.ParseFromString(stored.payload));  // the decoder reads what libprotobuf reads
   return event;
 }
 

@@ -3,11 +3,8 @@
 #pragma once
 
 #include "bel/base/result.h"
+#include "bel/event_view.h"
 #include "bel/storage.h"
-
-namespace databuild::v1 {
-class BuildEvent;
-}
 
 namespace databuild {
 
@@ -19,5 +16,7 @@ Result<StoredEvent> EncodeEvent(const v1::BuildEvent& event);
 // or its idx is another one. kUnsupported: a kind or version this release does not know; names idx,
 // kind and version.
 Result<v1::BuildEvent> DecodeEvent(const StoredEvent& stored);
+// The same in place: `view` holds as long as `stored` and until the decoder's next use.
+Status ViewEvent(const StoredEvent& stored, EventDecoder& decoder, EventView& view);
 
 }  // namespace databuild

@@ -99,13 +99,12 @@ Status EventLog::Replay(const Acquired& acquired) {
 }
 
 Status EventLog::FoldStored(const StoredEvent& stored) {
-  auto event = DecodeEvent(stored);
-  if (!event.ok()) {
-    return Error{event.error().code,
-                 "log of graph " + options_.graph + ": " + event.error().message};
+  EventView event;
+  if (const Status good = ViewEvent(stored, decoder_, event); !good.ok()) {
+    return Error{good.error().code, "log of graph " + options_.graph + ": " + good.error().message};
   }
   // Nobody reads yet: no lock.
-  state_.Apply(*event);
+  state_.Apply(event);
   tail_->Push(stored.idx, stored.payload);
   head_.store(stored.idx, std::memory_order_release);
   if (const auto id = ParseUuid(stored.event_id)) in_flight_->ids.Add(*id, stored.idx);
@@ -200,13 +199,15 @@ Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
 void EventLog::Apply(const PendingBatch& batch) {
   {
     std::unique_lock lock(state_mutex_);
-    for (size_t i = 0; i < batch.events.size(); ++i) {
-      state_.Apply(batch.events[i]);
-      tail_->Push(batch.stored[i].idx, batch.stored[i].payload);
+    EventView event;
+    for (const StoredEvent& stored : batch.stored) {
+      CHECK(decoder_.Decode(stored.payload, event));
+      state_.Apply(event);
+      tail_->Push(stored.idx, stored.payload);
     }
     head_.store(batch.last_idx(), std::memory_order_release);
   }
-  watchers_->Announce(batch.events);
+  watchers_->Announce(batch.stored);
 }
 
 int64_t EventLog::epoch() const { return writer_->View(*stream_).epoch; }

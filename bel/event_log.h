@@ -161,6 +161,7 @@ class EventLog {
 
   mutable std::shared_mutex state_mutex_;  // guards state_ and tail_
   BuildState state_;
+  EventDecoder decoder_;  // of events to be folded
   std::unique_ptr<TailRing> tail_;
   std::atomic<int64_t> head_ = 0;  // changes under state_mutex_
   std::atomic<uint64_t> rejected_ = 0;

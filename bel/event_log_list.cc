@@ -39,7 +39,8 @@ struct EventLog::Scan {
   int64_t head = 0;     // of the page: nothing beyond is looked at
   int64_t scanned = 0;  // events looked at
   RawPage page;
-  v1::BuildEvent decoded;  // reused
+  EventDecoder decoder;
+  EventView view;  // reused
 
   bool full = false;  // the next matching event would not fit
 
@@ -53,8 +54,7 @@ struct EventLog::Scan {
   bool Wanted(std::string_view payload) {
     if (matcher == nullptr) return true;
     // What cannot be decoded was refused by the fold; nothing here is newer than the fold.
-    return decoded.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
-           matcher->Matches(decoded);
+    return decoder.Decode(payload, view) && matcher->Matches(view);
   }
 
   // Looks at the event after next_idx. False: it matches and does not fit.

@@ -9,8 +9,6 @@
 namespace databuild {
 namespace {
 
-using v1::BuildEvent;
-
 template <typename Set>
 Status Fill(const google::protobuf::RepeatedPtrField<std::string>& entries, const char* field,
             Set& set) {
@@ -66,7 +64,14 @@ Result<EventMatcher> EventMatcher::Compile(const v1::EventFilter& filter) {
   return matcher;
 }
 
-bool EventMatcher::Matches(const BuildEvent& event) const {
+bool EventMatcher::Matches(const v1::BuildEvent& event) const {
+  const std::string bytes = event.SerializeAsString();
+  EventDecoder decoder;
+  EventView view;
+  return decoder.Decode(bytes, view) && Matches(view);
+}
+
+bool EventMatcher::Matches(const EventView& event) const {
   // Cheap ones first.
   if (by_build_ && !MatchesBuild(event)) return false;
   if (by_run_ && !MatchesRun(event)) return false;
@@ -100,94 +105,80 @@ bool EventMatcher::MatchesRange(const v1::PartitionRange& proto) const {
   return false;
 }
 
-template <typename Refs>
-bool EventMatcher::AnyRef(const Refs& refs) const {
-  return std::any_of(refs.begin(), refs.end(), [&](const auto& ref) {
-    if constexpr (requires { ref.str(); }) {
-      return MatchesRef(ref.str());
+template <typename List>
+bool EventMatcher::AnyRef(const List& refs) const {
+  for (const auto ref : refs) {
+    if constexpr (requires { ref.str; }) {
+      if (MatchesRef(ref.str)) return true;
     } else {
-      return MatchesRef(ref.ref());
+      if (MatchesRef(ref.ref)) return true;
     }
-  });
+  }
+  return false;
 }
 
-template <typename Ranges>
 bool EventMatcher::AnyRange(const Ranges& ranges) const {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const auto& range) { return MatchesRange(range); });
-}
-
-bool EventMatcher::MatchesAnyRef(const BuildEvent& event) const {
-  switch (event.event_type_case()) {
-    case BuildEvent::kBuildRequestEvent:
-      return AnyRef(event.build_request_event().requested_partitions()) ||
-             AnyRange(event.build_request_event().requested_ranges());
-    case BuildEvent::kPartitionEvent:
-      return MatchesRef(event.partition_event().partition_ref().str());
-    case BuildEvent::kJobEvent:
-      return AnyRef(event.job_event().target_partitions());
-    case BuildEvent::kDelegationEvent:
-      return MatchesRef(event.delegation_event().partition_ref().str()) ||
-             AnyRef(event.delegation_event().partition_refs()) ||
-             AnyRange(event.delegation_event().ranges());
-    case BuildEvent::kPartitionInvalidationEvent:
-      return MatchesRef(event.partition_invalidation_event().partition_ref().str());
-    case BuildEvent::kWantEvent:
-      return AnyRef(event.want_event().requested_partitions()) ||
-             AnyRange(event.want_event().requested_ranges());
-    case BuildEvent::kTaintEvent:
-      return AnyRef(event.taint_event().refs()) ||
-             AnyRef(event.taint_event().tainted_instances()) ||
-             AnyRef(event.taint_event().downstream_instances());
-    case BuildEvent::kAdoptionEvent:
-      return AnyRef(event.adoption_event().partition_refs());
-    default:
-      return false;
+  for (const v1::PartitionRange& range : ranges) {
+    if (MatchesRange(range)) return true;
   }
+  return false;
 }
 
-bool EventMatcher::MatchesLabel(const BuildEvent& event) const {
-  if (event.has_job_event()) return labels_.contains(event.job_event().job_label().label());
-  return event.has_job_definition_event() &&
-         labels_.contains(event.job_definition_event().job_label());
-}
-
-bool EventMatcher::MatchesRun(const BuildEvent& event) const {
-  switch (event.event_type_case()) {
-    case BuildEvent::kJobEvent:
-      return runs_.contains(event.job_event().job_run_id());
-    case BuildEvent::kJobRunCancelEvent:
-      return runs_.contains(event.job_run_cancel_event().job_run_id());
-    case BuildEvent::kPartitionEvent:
-      return runs_.contains(event.partition_event().job_run_id());
-    default:
-      return false;
+bool EventMatcher::MatchesAnyRef(const EventView& event) const {
+  if (const auto* build = event.As<BuildRequestView>()) {
+    return AnyRef(build->requested_partitions) || AnyRange(build->requested_ranges);
   }
-}
-
-bool EventMatcher::MatchesBuild(const BuildEvent& event) const {
-  if (builds_.contains(event.build_request_id())) return true;
-  return event.has_adoption_event() &&
-         (builds_.contains(event.adoption_event().from_build_request_id()) ||
-          builds_.contains(event.adoption_event().to_build_request_id()));
-}
-
-bool EventMatcher::MatchesWant(const BuildEvent& event) const {
-  if (event.has_want_event()) return wants_.contains(event.want_event().want_id());
-  return event.has_build_request_event() && wants_.contains(event.build_request_event().want_id());
-}
-
-bool EventMatcher::MatchesTaint(const BuildEvent& event) const {
-  switch (event.event_type_case()) {
-    case BuildEvent::kTaintEvent:
-      return taints_.contains(event.taint_event().taint_id());
-    case BuildEvent::kPartitionInvalidationEvent:
-      return taints_.contains(event.partition_invalidation_event().taint_id());
-    case BuildEvent::kPartitionEvent:
-      return taints_.contains(event.partition_event().tainted_by());
-    default:
-      return false;
+  if (const auto* partition = event.As<PartitionView>()) {
+    return MatchesRef(partition->partition_ref.str);
   }
+  if (const auto* run = event.As<JobView>()) return AnyRef(run->target_partitions);
+  if (const auto* delegation = event.As<DelegationView>()) {
+    return MatchesRef(delegation->partition_ref.str) || AnyRef(delegation->partition_refs) ||
+           AnyRange(delegation->ranges);
+  }
+  if (const auto* hit = event.As<InvalidationView>()) return MatchesRef(hit->partition_ref.str);
+  if (const auto* want = event.As<WantView>()) {
+    return AnyRef(want->requested_partitions) || AnyRange(want->requested_ranges);
+  }
+  if (const auto* taint = event.As<TaintView>()) {
+    return AnyRef(taint->refs) || AnyRef(taint->tainted_instances) ||
+           AnyRef(taint->downstream_instances);
+  }
+  const auto* adoption = event.As<AdoptionView>();
+  return adoption != nullptr && AnyRef(adoption->partition_refs);
+}
+
+bool EventMatcher::MatchesLabel(const EventView& event) const {
+  if (const auto* run = event.As<JobView>()) return labels_.contains(run->job_label.label);
+  const auto* definition = event.As<JobDefinitionView>();
+  return definition != nullptr && labels_.contains(definition->job_label);
+}
+
+bool EventMatcher::MatchesRun(const EventView& event) const {
+  if (const auto* run = event.As<JobView>()) return runs_.contains(run->job_run_id);
+  if (const auto* cancel = event.As<RunCancelView>()) return runs_.contains(cancel->job_run_id);
+  const auto* partition = event.As<PartitionView>();
+  return partition != nullptr && runs_.contains(partition->job_run_id);
+}
+
+bool EventMatcher::MatchesBuild(const EventView& event) const {
+  if (builds_.contains(event.build_request_id)) return true;
+  const auto* adoption = event.As<AdoptionView>();
+  return adoption != nullptr && (builds_.contains(adoption->from_build_request_id) ||
+                                 builds_.contains(adoption->to_build_request_id));
+}
+
+bool EventMatcher::MatchesWant(const EventView& event) const {
+  if (const auto* want = event.As<WantView>()) return wants_.contains(want->want_id);
+  const auto* build = event.As<BuildRequestView>();
+  return build != nullptr && wants_.contains(build->want_id);
+}
+
+bool EventMatcher::MatchesTaint(const EventView& event) const {
+  if (const auto* taint = event.As<TaintView>()) return taints_.contains(taint->taint_id);
+  if (const auto* hit = event.As<InvalidationView>()) return taints_.contains(hit->taint_id);
+  const auto* partition = event.As<PartitionView>();
+  return partition != nullptr && taints_.contains(partition->tainted_by);
 }
 
 }  // namespace databuild

@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "bel/base/result.h"
+#include "bel/event_view.h"
 #include "bel/glob.h"
 
 namespace databuild::v1 {
-class BuildEvent;
 class EventFilter;
-class PartitionRange;
-}  // namespace databuild::v1
+}
 
 namespace databuild {
 
@@ -33,6 +32,8 @@ class EventMatcher {
   bool matches_all() const {
     return !by_ref_ && !by_label_ && !by_run_ && !by_build_ && !by_want_ && !by_taint_;
   }
+  bool Matches(const EventView& event) const;
+  // The same for an event that is not encoded yet.
   bool Matches(const v1::BuildEvent& event) const;
 
  private:
@@ -44,15 +45,14 @@ class EventMatcher {
 
   bool MatchesRef(std::string_view ref) const;
   bool MatchesRange(const v1::PartitionRange& range) const;
-  bool MatchesAnyRef(const v1::BuildEvent& event) const;
-  bool MatchesLabel(const v1::BuildEvent& event) const;
-  bool MatchesRun(const v1::BuildEvent& event) const;
-  bool MatchesBuild(const v1::BuildEvent& event) const;
-  bool MatchesWant(const v1::BuildEvent& event) const;
-  bool MatchesTaint(const v1::BuildEvent& event) const;
-  template <typename Refs>
-  bool AnyRef(const Refs& refs) const;
-  template <typename Ranges>
+  bool MatchesAnyRef(const EventView& event) const;
+  bool MatchesLabel(const EventView& event) const;
+  bool MatchesRun(const EventView& event) const;
+  bool MatchesBuild(const EventView& event) const;
+  bool MatchesWant(const EventView& event) const;
+  bool MatchesTaint(const EventView& event) const;
+  template <typename List>
+  bool AnyRef(const List& refs) const;
   bool AnyRange(const Ranges& ranges) const;
 
   bool by_ref_ = false, by_label_ = false, by_run_ = false, by_build_ = false, by_want_ = false,

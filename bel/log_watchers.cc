@@ -22,15 +22,20 @@ void EventLog::Watchers::Remove(Watch* watch) {
   watches_.erase(watch);
 }
 
-void EventLog::Watchers::Announce(const std::vector<v1::BuildEvent>& events) {
+void EventLog::Watchers::Announce(const std::vector<StoredEvent>& events) {
   std::lock_guard lock(mutex_);
-  for (Watch* watch : watches_) {
-    if (!watch->ready_) continue;
-    const bool wanted = std::any_of(events.begin(), events.end(), [&](const v1::BuildEvent& event) {
-      return event.idx() > watch->since_idx_ &&
-             (watch->matcher_ == nullptr || watch->matcher_->Matches(event));
-    });
-    if (wanted) Fire(watch);
+  const auto waiting = [&] {
+    return std::any_of(watches_.begin(), watches_.end(),
+                       [](const Watch* watch) { return static_cast<bool>(watch->ready_); });
+  };
+  EventDecoder decoder;
+  EventView view;
+  for (const StoredEvent& event : events) {
+    if (!waiting() || !decoder.Decode(event.payload, view)) continue;
+    for (Watch* watch : watches_) {
+      if (!watch->ready_ || event.idx <= watch->since_idx_) continue;
+      if (watch->matcher_ == nullptr || watch->matcher_->Matches(view)) Fire(watch);
+    }
   }
 }
 
