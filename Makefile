@@ -13,10 +13,12 @@ own_cluster := $(if $(filter command,$(firstword $(origin KUBECONFIG))),$(abspat
 # Two checkouts share what ccache keeps: paths count relative to the checkout.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
+fuzz_targets = $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
+FUZZ_SECONDS ?= 10# how long each fuzz target runs
 sources = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan sim torture bench demo \
+.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan fuzz sim torture bench demo \
 	demo-stop run image push cluster-up cluster-down lint fmt clean
 
 help:  ## this list
@@ -92,6 +94,15 @@ torture:  ## 1,000 faults against the event log (CYCLES=1000, SEED=1); the short
 	@$(MAKE) --no-print-directory configure PRESET=$(PRESET)
 	@cmake --build --preset $(PRESET) --target torture_test
 	@CYCLES=$(or $(CYCLES),1000) build/$(PRESET)/tests/torture/torture_test $(ARGS)
+
+fuzz: packages-build  ## run each fuzz target (tests/fuzz) for FUZZ_SECONDS under AddressSanitizer, with clang
+	@test -e build/fuzz/build.ninja || cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@for name in $(fuzz_targets); do \
+	  mkdir -p build/fuzz/corpus/$$name; \
+	  build/fuzz/tests/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name tests/fuzz/corpus/$$name || exit 1; \
+	done
 
 bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
 	@$(MAKE) --no-print-directory configure PRESET=release

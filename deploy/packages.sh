@@ -16,7 +16,7 @@ image=(
   zlib1g-dev libbenchmark-dev
 )
 build=("${image[@]}" ca-certificates clang-format git make postgresql python3 python3-yaml python3-venv
-  curl jq prometheus)
+  curl jq prometheus clang-14 libclang-rt-14-dev)
 cluster=(
   ca-certificates containerd runc containernetworking-plugins iptables conntrack iproute2 socat openssl
   buildah mmdebstrap busybox-static binutils curl jq unzip python3 python3-yaml python3-venv git make
