@@ -89,10 +89,14 @@ void BuildState::BlockWant(Index index) {
   for (Index unit : build.units) {
     for (Index instance : units_[unit].instances) add_root(instance);
   }
-  // A newer instance that failed does not hide a good one.
+  // In a fixed order, for refs that are named here for the first time. A newer instance that failed
+  // does not hide a good one.
+  std::vector<Index> delegated;
   for (const auto& [partition, delegation] : build.delegations) {
-    if (!Usable(partition)) add_root(partitions_[partition].newest);
+    if (!Usable(partition)) delegated.push_back(partition);
   }
+  std::sort(delegated.begin(), delegated.end());
+  for (Index partition : delegated) add_root(partitions_[partition].newest);
   for (const Unproducible& missing : build.unproducible) roots.push_back(missing.partition);
   std::sort(roots.begin(), roots.end());
   roots.erase(std::unique(roots.begin(), roots.end()), roots.end());

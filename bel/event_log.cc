@@ -7,7 +7,10 @@
 #include "bel/base/uuid.h"
 #include "bel/event_codec.h"
 #include "bel/event_id_window.h"
+#include "bel/log_verifier.h"
 #include "bel/log_watchers.h"
+#include "bel/postings.h"
+#include "bel/state_snapshot.h"
 #include "bel/status_overlay.h"
 #include "bel/tail_ring.h"
 
@@ -48,11 +51,13 @@ struct EventLog::Accepted {
 
 EventLog::EventLog(LogOptions options)
     : options_(std::move(options)),
-      in_flight_(std::make_unique<InFlight>(state_)),
+      state_(std::make_unique<BuildState>()),
       tail_(std::make_unique<TailRing>(options_.tail_bytes)),
+      postings_(std::make_unique<Postings>()),
       watchers_(std::make_shared<Watchers>()) {}
 
 EventLog::~EventLog() {
+  verifier_.reset();  // it reads this log
   if (stream_ != nullptr) writer_->Leave(stream_);
 }
 
@@ -68,19 +73,48 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
   log->log_id_ = acquired.log_id;
   log->floor_ = acquired.floor;
   const TimeNs started = set.clock->Now();
+  log->LoadSnapshot(acquired);
+  log->in_flight_ = std::make_unique<InFlight>(*log->state_);
   RETURN_IF_ERROR(log->Replay(acquired));
   log->JoinWriter(acquired);
+  if (set.verify) {
+    log->verifier_ = std::make_unique<LogVerifier>(LogVerifier::Options{
+        log.get(), set.storage, set.snapshot_folder, set.snapshot_events, set.snapshot_interval});
+  }
   LogInfo("build event log opened", {{"graph", set.graph},
                                      {"storage", set.storage->name()},
                                      {"log_id", acquired.log_id},
                                      {"epoch", acquired.epoch},
                                      {"head", acquired.head},
+                                     {"snapshot", log->opened_from_snapshot_},
                                      {"replay_ms", (set.clock->Now() - started) / kMillisecond}});
   return log;
 }
 
+// Begins with the newest snapshot that can be used; without one the whole log is replayed.
+void EventLog::LoadSnapshot(const Acquired& acquired) {
+  if (options_.snapshot_folder.empty()) return;
+  for (const std::string& path : ListSnapshots(options_.snapshot_folder)) {
+    Status read = Error{Errc::kOutOfRange, path + " is not within the log"};
+    if (SnapshotIdx(path) >= acquired.floor && SnapshotIdx(path) <= acquired.head) {
+      read = ReadSnapshot(path, log_id_, *state_, *postings_);
+    }
+    if (read.ok()) {
+      opened_from_snapshot_ = state_->idx();
+      head_.store(opened_from_snapshot_, std::memory_order_release);
+      return;
+    }
+    LogWarn("snapshot ignored", {{"graph", options_.graph}, {"error", read.error().message}});
+    state_ = std::make_unique<BuildState>();
+    postings_ = std::make_unique<Postings>();
+  }
+}
+
+// From the snapshot on; of the events before it the newest are read too, for their ids and the
+// tail.
 Status EventLog::Replay(const Acquired& acquired) {
-  int64_t idx = acquired.floor;
+  const int64_t window = acquired.head - static_cast<int64_t>(kDedupeWindow);
+  int64_t idx = std::max(acquired.floor, std::min(opened_from_snapshot_, window));
   while (idx < acquired.head) {
     ListRange range = kReplayPage;
     range.since_idx = idx;
@@ -104,9 +138,12 @@ Status EventLog::FoldStored(const StoredEvent& stored) {
     return Error{good.error().code, "log of graph " + options_.graph + ": " + good.error().message};
   }
   // Nobody reads yet: no lock.
-  state_.Apply(event);
+  if (stored.idx > opened_from_snapshot_) {
+    state_->Apply(event);
+    postings_->Add(event, *state_);
+    head_.store(stored.idx, std::memory_order_release);
+  }
   tail_->Push(stored.idx, stored.payload);
-  head_.store(stored.idx, std::memory_order_release);
   if (const auto id = ParseUuid(stored.event_id)) in_flight_->ids.Add(*id, stored.idx);
   return {};
 }
@@ -202,7 +239,8 @@ void EventLog::Apply(const PendingBatch& batch) {
     EventView event;
     for (const StoredEvent& stored : batch.stored) {
       CHECK(decoder_.Decode(stored.payload, event));
-      state_.Apply(event);
+      state_->Apply(event);
+      postings_->Add(event, *state_);
       tail_->Push(stored.idx, stored.payload);
     }
     head_.store(batch.last_idx(), std::memory_order_release);
@@ -211,6 +249,10 @@ void EventLog::Apply(const PendingBatch& batch) {
 }
 
 int64_t EventLog::epoch() const { return writer_->View(*stream_).epoch; }
+
+Verification EventLog::verification() const {
+  return verifier_ == nullptr ? Verification() : verifier_->result();
+}
 
 LogHealth EventLog::health() const {
   const LogWriter::StreamView view = writer_->View(*stream_);

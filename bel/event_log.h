@@ -15,7 +15,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -50,6 +52,13 @@ struct LogOptions {
   LogWriter* writer = nullptr;
   DurationNs append_timeout = 10 * kSecond;
   size_t tail_bytes = 64 << 20;  // newest events kept as raw bytes
+  // Where snapshots of this graph's fold are kept, a cache; empty: none are read or written. The
+  // verifier writes them.
+  std::string snapshot_folder;
+  int64_t snapshot_events = 1'000'000;          // at most one in so many events
+  DurationNs snapshot_interval = 10 * kMinute;  // and in so much time
+  // A thread of its own folds the log a second time and compares both folds, piece by piece.
+  bool verify = false;
   // Called once, from the thread that finds out, when the log is fenced or damaged for good.
   std::function<void(const Error&)> on_terminal;
   // Called after every durable group.
@@ -86,6 +95,22 @@ struct LogHealth {
   TimeNs unwritable_since = 0;
 };
 
+// What the verifier has found so far.
+struct Verification {
+  int64_t idx = 0;           // of the second fold
+  uint64_t rounds = 0;       // times that everything was compared
+  uint64_t mismatches = 0;   // pieces that differed; the log names them
+  int64_t snapshot_idx = 0;  // of the newest snapshot
+};
+
+// How filtered pages were answered.
+struct FilteredPages {
+  uint64_t by_postings = 0;
+  uint64_t by_scan = 0;
+};
+
+class LogVerifier;
+class Postings;
 class TailRing;
 
 class EventLog {
@@ -118,7 +143,7 @@ class EventLog {
   template <typename Read>
   auto WithState(Read&& read) const {
     std::shared_lock lock(state_mutex_);
-    return std::forward<Read>(read)(static_cast<const BuildState&>(state_));
+    return std::forward<Read>(read)(static_cast<const BuildState&>(*state_));
   }
 
   const std::string& graph() const { return options_.graph; }
@@ -127,6 +152,10 @@ class EventLog {
   int64_t epoch() const;
   int64_t floor() const { return floor_; }
   LogHealth health() const;
+  FilteredPages filtered_pages() const;
+  // Position of the snapshot that Open began with; 0: none.
+  int64_t opened_from_snapshot() const { return opened_from_snapshot_; }
+  Verification verification() const;  // zeros without a verifier
   // Events refused by CheckTransition since Open.
   uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
 
@@ -138,6 +167,7 @@ class EventLog {
   explicit EventLog(LogOptions options);
   Status Replay(const Acquired& acquired);
   Status FoldStored(const StoredEvent& stored);
+  void LoadSnapshot(const Acquired& acquired);
   void JoinWriter(const Acquired& acquired);
   Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent> events);
   Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
@@ -147,6 +177,26 @@ class EventLog {
   Result<RawPage> ListOnce(const ListRequest& request, int64_t since_idx) const;
   bool ScanTail(Scan& scan) const;
   Status ScanStored(Scan& scan) const;
+  Result<StoredPage> ReadStored(const ListRange& range) const;
+
+  // Positions, since exclusive, up to and with head.
+  struct IdxRange {
+    int64_t since = 0;
+    int64_t head = 0;
+  };
+  // Every event of (since, complete_to] that may match, ascending.
+  struct Candidates {
+    std::vector<uint32_t> idx;
+    int64_t complete_to = 0;
+  };
+  struct CandidateSearch;
+  // Nothing: a scan is cheaper.
+  std::optional<Candidates> FindCandidates(const EventMatcher& matcher, const IdxRange& range,
+                                           int64_t limit) const;
+  bool SearchExact(CandidateSearch& search) const;
+  bool SearchGlobs(CandidateSearch& search) const;
+  Status TakeCandidates(Scan& scan, const Candidates& candidates) const;
+  Status TakeStored(Scan& scan, std::span<const uint32_t> idx, size_t& taken) const;
 
   LogOptions options_;
   std::string log_id_;
@@ -159,14 +209,18 @@ class EventLog {
   std::mutex append_mutex_;  // guards in_flight_; taken before state_mutex_ and the writer's lock
   std::unique_ptr<InFlight> in_flight_;
 
-  mutable std::shared_mutex state_mutex_;  // guards state_ and tail_
-  BuildState state_;
+  mutable std::shared_mutex state_mutex_;  // guards state_, tail_, postings_
+  std::unique_ptr<BuildState> state_;
   EventDecoder decoder_;  // of events to be folded
   std::unique_ptr<TailRing> tail_;
+  std::unique_ptr<Postings> postings_;
   std::atomic<int64_t> head_ = 0;  // changes under state_mutex_
   std::atomic<uint64_t> rejected_ = 0;
+  int64_t opened_from_snapshot_ = 0;
+  mutable std::atomic<uint64_t> pages_by_postings_ = 0, pages_by_scan_ = 0;
 
   std::shared_ptr<Watchers> watchers_;
+  std::unique_ptr<LogVerifier> verifier_;  // last: stops first
 };
 
 // A registered reader; see EventLog::WatchFor.

@@ -14,6 +14,9 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
+// Events between two that are wanted, read along because another read would take longer.
+constexpr uint32_t kReadThrough = 128;
+
 Error BadRequest(const std::string& what) {
   return Error{Errc::kInvalidArgument, "list events: " + what};
 }
@@ -43,6 +46,7 @@ struct EventLog::Scan {
   EventView view;  // reused
 
   bool full = false;  // the next matching event would not fit
+  bool by_postings = false;
 
   bool Done() const { return full || page.next_idx >= head || scanned >= kMaxScannedPerPage; }
 
@@ -70,6 +74,12 @@ struct EventLog::Scan {
     ++page.next_idx;
     ++scanned;
     return true;
+  }
+
+  // Looks at the event of this idx; those between next_idx and it do not match. False: as Take.
+  bool TakeAt(int64_t idx, std::string_view payload) {
+    page.next_idx = idx - 1;
+    return Take(payload);
   }
 
   // As many events of the slice as fit, in one copy.
@@ -112,6 +122,15 @@ bool EventLog::ScanTail(Scan& scan) const {
   return true;
 }
 
+Result<StoredPage> EventLog::ReadStored(const ListRange& range) const {
+  ASSIGN_OR_RETURN(StoredPage stored, options_.storage->List(options_.graph, range));
+  if (stored.at.log_id != log_id_) {
+    return Error{Errc::kCorrupt,
+                 "log of graph " + options_.graph + " was replaced; restart the operator"};
+  }
+  return stored;
+}
+
 Status EventLog::ScanStored(Scan& scan) const {
   ListRange range{scan.page.next_idx, kDefaultPageEvents, kMaxPageBytes};
   range.limit = std::min(range.limit, scan.head - scan.page.next_idx);
@@ -120,14 +139,47 @@ Status EventLog::ScanStored(Scan& scan) const {
     scan.full = true;
     return {};
   }
-  ASSIGN_OR_RETURN(const StoredPage stored, options_.storage->List(options_.graph, range));
-  if (stored.at.log_id != log_id_) {
-    return Error{Errc::kCorrupt,
-                 "log of graph " + options_.graph + " was replaced; restart the operator"};
-  }
+  ASSIGN_OR_RETURN(const StoredPage stored, ReadStored(range));
   for (const StoredEvent& event : stored.events) {
     if (scan.Done() || !scan.Take(event.payload)) break;
   }
+  return {};
+}
+
+// Events out of the storage, from idx[taken] on, as many as one read of adjacent events brings.
+Status EventLog::TakeStored(Scan& scan, std::span<const uint32_t> idx, size_t& taken) const {
+  size_t last = taken;
+  while (last + 1 < idx.size() && idx[last + 1] - idx[last] <= kReadThrough) ++last;
+  const ListRange range{idx[taken] - int64_t{1},
+                        std::min<int64_t>(idx[last] - idx[taken] + 1, kMaxPageEvents),
+                        kMaxPageBytes};
+  ASSIGN_OR_RETURN(const StoredPage stored, ReadStored(range));
+  for (const StoredEvent& event : stored.events) {
+    if (event.idx != idx[taken]) continue;
+    if (scan.Done() || !scan.TakeAt(event.idx, event.payload)) return {};
+    if (++taken == idx.size()) return {};
+  }
+  return {};
+}
+
+Status EventLog::TakeCandidates(Scan& scan, const Candidates& candidates) const {
+  TailRing::Slice slice;
+  size_t taken = 0;
+  while (taken < candidates.idx.size()) {
+    if (scan.Done()) return {};
+    const int64_t idx = candidates.idx[taken];
+    if (idx >= slice.first_idx() + slice.count()) {
+      std::shared_lock lock(state_mutex_);
+      slice = tail_->After(idx - 1, scan.head);
+    }
+    if (slice.count() == 0) {
+      RETURN_IF_ERROR(TakeStored(scan, candidates.idx, taken));
+    } else {
+      if (!scan.TakeAt(idx, slice.Payload(idx - slice.first_idx()))) return {};
+      ++taken;
+    }
+  }
+  if (!scan.full) scan.page.next_idx = candidates.complete_to;
   return {};
 }
 
@@ -137,6 +189,7 @@ Result<RawPage> EventLog::ListOnce(const ListRequest& request, int64_t since_idx
   scan.matcher = request.matcher != nullptr && !request.matcher->matches_all()
                      ? request.matcher.get()
                      : nullptr;
+  scan.by_postings = scan.matcher != nullptr;
   scan.limit = request.limit;
   scan.head = head();
   scan.page.next_idx = since_idx;
@@ -144,11 +197,24 @@ Result<RawPage> EventLog::ListOnce(const ListRequest& request, int64_t since_idx
   scan.page.epoch = epoch();
   scan.page.head_idx = scan.head;
   scan.page.floor_idx = floor_;
+  const bool filtered = scan.matcher != nullptr;
   while (!scan.Done()) {
+    if (scan.by_postings) {
+      const auto candidates =
+          FindCandidates(*scan.matcher, {scan.page.next_idx, scan.head}, scan.limit);
+      scan.by_postings = candidates.has_value();
+      if (candidates) RETURN_IF_ERROR(TakeCandidates(scan, *candidates));
+      continue;
+    }
     if (!ScanTail(scan)) RETURN_IF_ERROR(ScanStored(scan));
   }
+  if (filtered) ++(scan.by_postings ? pages_by_postings_ : pages_by_scan_);
   scan.page.has_more = scan.page.next_idx < scan.head;
   return std::move(scan.page);
+}
+
+FilteredPages EventLog::filtered_pages() const {
+  return {pages_by_postings_.load(), pages_by_scan_.load()};
 }
 
 Result<RawPage> EventLog::ListEvents(const ListRequest& request) const {

@@ -64,6 +64,17 @@ Result<EventMatcher> EventMatcher::Compile(const v1::EventFilter& filter) {
   return matcher;
 }
 
+std::vector<EventMatcher::Names> EventMatcher::names() const {
+  std::vector<Names> names;
+  if (by_ref_ && globs_.empty()) names.push_back({Term::kRef, &refs_});
+  if (by_label_) names.push_back({Term::kLabel, &labels_});
+  if (by_run_) names.push_back({Term::kRun, &runs_});
+  if (by_build_) names.push_back({Term::kBuild, &builds_});
+  if (by_want_) names.push_back({Term::kWant, &wants_});
+  if (by_taint_) names.push_back({Term::kTaint, &taints_});
+  return names;
+}
+
 bool EventMatcher::Matches(const v1::BuildEvent& event) const {
   const std::string bytes = event.SerializeAsString();
   EventDecoder decoder;
@@ -82,6 +93,7 @@ bool EventMatcher::Matches(const EventView& event) const {
 }
 
 bool EventMatcher::MatchesRef(std::string_view ref) const {
+  if (ref.empty()) return false;  // not set: no ref
   if (refs_.contains(ref)) return true;
   return std::any_of(globs_.begin(), globs_.end(),
                      [&](const Glob& glob) { return glob.Matches(ref); });

@@ -12,6 +12,7 @@
 #include "bel/base/result.h"
 #include "bel/event_view.h"
 #include "bel/glob.h"
+#include "bel/postings.h"
 
 namespace databuild::v1 {
 class EventFilter;
@@ -24,6 +25,18 @@ inline constexpr int kMaxFilterGlobs = 100;
 
 class EventMatcher {
  public:
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using TextSet = std::unordered_set<std::string, TextHash, std::equal_to<>>;
+
+  // One list of the filter that holds exact names only.
+  struct Names {
+    Term term = Term::kRef;
+    const TextSet* texts = nullptr;
+  };
+
   // Matches everything.
   EventMatcher() = default;
   // kInvalidArgument names the field and the bad entry.
@@ -36,13 +49,13 @@ class EventMatcher {
   // The same for an event that is not encoded yet.
   bool Matches(const v1::BuildEvent& event) const;
 
- private:
-  struct TextHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-  using TextSet = std::unordered_set<std::string, TextHash, std::equal_to<>>;
+  // Every list without globs that asks for something: an event that matches is named in each.
+  std::vector<Names> names() const;
+  // The list of refs: exact ones and globs.
+  const TextSet& refs() const { return refs_; }
+  const std::vector<Glob>& globs() const { return globs_; }
 
+ private:
   bool MatchesRef(std::string_view ref) const;
   bool MatchesRange(const v1::PartitionRange& range) const;
   bool MatchesAnyRef(const EventView& event) const;
