@@ -291,6 +291,8 @@ Status Operator::StartGraphs() {
   workers.log.clock = &parts_->clock;
   workers.log.cluster_uid = parts_->cluster_uid;
   workers.log.holder = parts_->holder + "/" + RandomUuid();
+  workers.log.snapshot_folder = config_.data_dir + "/snapshots";
+  workers.log.verify = true;
   workers.log.on_terminal = [this](const Error& error) { RequestStop("log: " + error.message, 1); };
   workers.on_event = [this](const std::string& graph, const v1::BuildEvent& event,
                             const BuildState& state) {
@@ -386,6 +388,12 @@ void Operator::CollectMetrics() {
       CollectGraph(graph, state, parts_->clock.Now(), parts_->metrics);
     });
     parts_->metrics.Set(Metric::kLogHeadIndex, {graph}, static_cast<double>(handle->log->head()));
+    const Verification verified = handle->log->verification();
+    parts_->metrics.Set(Metric::kLogVerifiedIndex, {graph}, static_cast<double>(verified.idx));
+    parts_->metrics.RaiseTo(Metric::kLogMismatches, {graph},
+                            static_cast<double>(verified.mismatches));
+    parts_->metrics.Set(Metric::kLogSnapshotIndex, {graph},
+                        static_cast<double>(verified.snapshot_idx));
   }
   for (const kube::NamedHealth& informer : parts_->cluster->Health()) {
     parts_->metrics.Set(Metric::kInformerSynced, {informer.resource},

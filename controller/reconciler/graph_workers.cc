@@ -100,6 +100,7 @@ bool GraphWorkers::OpenLog(Worker& worker, std::stop_token stop) {
   while (!stop.stop_requested()) {
     LogOptions log_options = options_.log;
     log_options.graph = worker.graph;
+    if (!log_options.snapshot_folder.empty()) log_options.snapshot_folder += "/" + worker.graph;
     if (options_.on_append) {
       log_options.on_append = [this, graph = worker.graph](const AppendSample& sample) {
         options_.on_append(graph, sample);

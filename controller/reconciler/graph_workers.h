@@ -16,7 +16,7 @@
 namespace databuild {
 
 struct GraphWorkersOptions {
-  LogOptions log;          // graph and on_append are set here
+  LogOptions log;  // graph and on_append are set here; snapshot_folder holds a folder per graph
   PlannerOptions planner;  // graph and log_id are set here
   uint32_t max_runs = 0;   // of the whole operator, 0: no limit
   Cluster* cluster = nullptr;
