@@ -22,10 +22,21 @@ using std::chrono::steady_clock;
 constexpr int kWants = 400;
 
 // Gives one event back other than it was written, its checksum being right.
-class ForgetfulStorage final : public MemoryStorage {
+class ForgetfulStorage final : public Storage {
  public:
+  Status Initialize() override { return storage_.Initialize(); }
+  Result<Acquired> Acquire(const AcquireRequest& request) override {
+    return storage_.Acquire(request);
+  }
+  std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
+    return storage_.AppendAll(batches);
+  }
+  Result<int64_t> Import(const AppendBatch& batch) override { return storage_.Import(batch); }
+  Result<GraphHead> Head(const std::string& graph) override { return storage_.Head(graph); }
+  Result<std::vector<GraphHead>> Graphs() override { return storage_.Graphs(); }
+  const char* name() const override { return "forgetful"; }
   Result<StoredPage> List(const std::string& graph, const ListRange& range) override {
-    auto page = MemoryStorage::List(graph, range);
+    auto page = storage_.List(graph, range);
     if (!page.ok()) return page;
     for (StoredEvent& stored : page->events) {
       if (stored.idx != forgotten) continue;
@@ -41,6 +52,9 @@ class ForgetfulStorage final : public MemoryStorage {
   }
 
   std::atomic<int64_t> forgotten = 0;
+
+ private:
+  MemoryStorage storage_;
 };
 
 template <class Done>
