@@ -1,5 +1,5 @@
-// The read model of a large log: P7 (pages from memory), P9 (fold), P11 (memory) and P12 (filtered
-// polls). The log is in SQLite, so that nothing but this process is measured.
+// The read model of a large log: P7 (pages from memory), P11 (memory) and P12 (filtered polls). The
+// log is in SQLite, so that nothing but this process is measured.
 //
 // BENCH_EVENTS in the environment: its size; default 1,000,000.
 #include <malloc.h>
@@ -13,7 +13,6 @@
 #include <random>
 
 #include "bel/base/log.h"
-#include "bel/event_codec.h"
 #include "bel/event_log.h"
 #include "bel/sqlite_storage.h"
 #include "bench/bench_report.h"
@@ -107,65 +106,6 @@ void Memory(BenchReport& report, const std::string& path, int64_t events) {
       static_cast<double>(footprint.bytes) / static_cast<double>(events));
   std::printf("     (%.0f MB; opened from SQLite in %.1f s)\n",
               static_cast<double>(footprint.bytes) / 1e6, footprint.open_seconds);
-}
-
-// ---- P9
-
-// Look-ups that the fold of an event cannot do without: two cache lines (a hash slot, the entity)
-// for everything it names.
-int64_t TouchesOf(const v1::BuildEvent& event) {
-  int64_t named = event.has_build_request_id() ? 1 : 0;
-  if (event.has_partition_event()) named += 2 + !event.partition_event().job_run_id().empty();
-  if (event.has_job_event()) named += 2 + 2 * event.job_event().target_partitions_size();
-  if (event.has_want_event()) named += 1 + event.want_event().requested_partitions_size();
-  if (event.has_job_graph_event()) {
-    for (const auto& task : event.job_graph_event().job_graph().nodes()) {
-      named += 1 + task.config().outputs_size();
-    }
-  }
-  return 2 * named;
-}
-
-double TouchRate(int64_t events, int64_t touches, int64_t bytes) {
-  std::vector<uint64_t> memory(static_cast<size_t>(bytes) / 8, 1);
-  const size_t lines = memory.size() / 8;
-  uint64_t at = 1, sum = 0;
-  const double took = TimeOf([&] {
-    for (int64_t i = 0; i < touches; ++i) {
-      at = at * 6364136223846793005u + 1442695040888963407u;
-      sum += ++memory[(at >> 20) % lines * 8];
-    }
-  });
-  Require(sum != 0, "touches");
-  return static_cast<double>(events) / took;
-}
-
-void Fold(BenchReport& report, int64_t events) {
-  Corpus corpus(2);
-  std::vector<StoredEvent> log;
-  int64_t touches = 0;
-  for (int64_t i = 0; i < events; ++i) {
-    const v1::BuildEvent& event = corpus.NextEvent();
-    touches += TouchesOf(event);
-    log.push_back(Take(EncodeEvent(event), "encode"));
-  }
-  report.Measure(
-      {"P9", "fold of encoded events", "as many random cache lines", "ev/s", 0.5, false},
-      [&] {
-        BuildState state;
-        const double took = TimeOf([&] {
-          EventDecoder decoder;
-          EventView view;
-          for (const StoredEvent& stored : log) {
-            Require(ViewEvent(stored, decoder, view).ok(), "decode");
-            state.Apply(view);
-          }
-        });
-        return static_cast<double>(events) / took;
-      },
-      [&] { return TouchRate(events, touches, events * 100); });
-  std::printf("     (%.1f cache lines an event)\n",
-              static_cast<double>(touches) / static_cast<double>(events));
 }
 
 // ---- P7, P12
@@ -270,6 +210,5 @@ int main() {
   Load(path, events);
   Memory(report, path, events);
   Reading(report, path, events);
-  Fold(report, events);
   return 0;  // the verdicts are in the table
 }
