@@ -153,7 +153,7 @@ void FakeCluster::Touch(const ObservedDataJob& job) {
   held = std::make_shared<ObservedDataJob>(job);
   ++held->meta.generation;
   held->spec_digest = "digest-" + std::to_string(held->meta.generation);
-  Changed(Kind::kDataJob, job.meta.name);
+  Changed(Kind::kDataJob, held->meta.name);
 }
 
 void FakeCluster::DeleteDataJob(const std::string& name) {
