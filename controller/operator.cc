@@ -292,7 +292,7 @@ Status Operator::StartGraphs() {
   workers.log.cluster_uid = parts_->cluster_uid;
   workers.log.holder = parts_->holder + "/" + RandomUuid();
   workers.log.snapshot_folder = config_.data_dir + "/snapshots";
-  workers.log.verify = true;
+  workers.log.verify = config_.bel_verify;
   workers.log.on_terminal = [this](const Error& error) { RequestStop("log: " + error.message, 1); };
   workers.on_event = [this](const std::string& graph, const v1::BuildEvent& event,
                             const BuildState& state) {

@@ -27,6 +27,8 @@ struct Config {
   std::string bel_uri_file;                                    // bel.uriFile
   // The newest events of a graph that stay rows; older ones are sealed into compressed segments.
   int64_t bel_hot_events = 1'000'000;  // bel.hotEvents; 0: never seal
+  // Folds the log a second time and compares; snapshots come from that fold. As much memory again.
+  bool bel_verify = true;  // bel.verify
 
   std::string data_dir = "/var/lib/databuild";  // dataDir: snapshots and other local caches
   // clusterId: what the log is acquired under; empty: the UID of namespace kube-system, or, where

@@ -7,6 +7,8 @@ bel:
   {{- else }}
   uri: sqlite:///var/lib/databuild/bel.db
   {{- end }}
+  hotEvents: {{ int64 .Values.bel.hotEvents }}
+  verify: {{ .Values.bel.verify }}
 dataDir: /var/lib/databuild
 clusterId: {{ .Values.clusterId | quote }}
 watchNamespaces: {{ .Values.watchNamespaces | toJson }}
