@@ -30,7 +30,7 @@ namespace databuild::torture {
 namespace {
 
 constexpr int kCallers = 4, kPollers = 3;
-volatile std::sig_atomic_t stopped = 0;
+std::atomic<int> stopped = 0;   // set by SIGTERM: lock-free, so a handler may
 std::atomic<int> terminal = 0;  // exit code, once the log is lost for good
 
 TimeNs Monotonic() {

@@ -8,7 +8,7 @@
 
 namespace {
 
-volatile std::sig_atomic_t stopped = 0;
+std::atomic<int> stopped = 0;  // lock-free: a handler may set it
 
 void Stop(int signal) { stopped = signal; }
 

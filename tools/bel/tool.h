@@ -4,7 +4,7 @@
 // Errors name the place (storage, graph, idx), and what to do. Nothing but `load` writes.
 #pragma once
 
-#include <csignal>
+#include <atomic>
 #include <functional>
 #include <iosfwd>
 #include <optional>
@@ -27,7 +27,7 @@ struct ToolIo {
   // nullopt: not set.
   std::function<std::optional<std::string>(const std::string&)> environment;
   // Not 0: end in order (SIGINT, SIGTERM).
-  const volatile std::sig_atomic_t* stop = nullptr;
+  const std::atomic<int>* stop = nullptr;
 
   bool Stopped() const { return stop != nullptr && *stop != 0; }
 };

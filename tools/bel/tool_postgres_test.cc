@@ -145,7 +145,7 @@ class Follower {
   std::istringstream in_;
   std::ostream out_;
   std::ostringstream err_;
-  volatile std::sig_atomic_t stop_ = 0;
+  std::atomic<int> stop_ = 0;
   int code_ = -1;
   std::jthread thread_;
 };
