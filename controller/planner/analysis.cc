@@ -298,24 +298,50 @@ void Planner::EmitAnalyzed(Index index, const Analysis& analysis) {
 }
 
 void Planner::PlanBuild(Index index) {
-  Analysis analysis = Analyze(index);
-  const Build& build = state_.build(index);
+  const bool first =
+      batch_->empty();  // what was decided before it in this round is not in the state
+  OpenPlan plan;
+  if (first && open_plan_ && open_plan_->build == index && open_plan_->idx == state_.idx()) {
+    plan = std::move(*open_plan_);
+  } else {
+    plan = {index, 0, Analyze(index), false};
+  }
+  open_plan_.reset();
   // A DataJob that came with the Want may be the one that is missing: its verdict marks this build
   // again.
-  if (!analysis.unproducible.empty() && !unproved_jobs_.empty()) return;
-  if (!analysis.refused.reason.empty())
-    return EndBuild(index, v1::BUILD_REQUEST_FAILED, analysis.refused);
-  if (!EmitRequested(index, analysis)) return;  // the rest in the next tick
-  if (!analysis.units.empty() || build.plan_number == 0) {
+  if (!plan.analysis.unproducible.empty() && !unproved_jobs_.empty()) return;
+  if (!plan.analysis.refused.reason.empty())
+    return EndBuild(index, v1::BUILD_REQUEST_FAILED, plan.analysis.refused);
+  if (EmitPlan(plan)) return EmitPlanned(index, plan.analysis);
+  if (!first) return;
+  plan.idx = state_.idx() + static_cast<int64_t>(batch_->size());
+  open_plan_ = std::move(plan);
+}
+
+// REQUESTED, the graph, ANALYZED. False when the round is full before all is out.
+bool Planner::EmitPlan(OpenPlan& plan) {
+  Analysis& analysis = plan.analysis;
+  if (!EmitRequested(plan.build, analysis)) return false;
+  if (!plan.graph_emitted &&
+      (!analysis.units.empty() || state_.build(plan.build).plan_number == 0)) {
     std::vector<v1::Task> tasks;
     for (const PlannedUnit& unit : analysis.units) tasks.push_back(TaskOf(unit));
-    EmitGraph(index, tasks);
+    EmitGraph(plan.build, tasks);
+    plan.graph_emitted = true;
+    size_t outputs = 0;
+    for (const PlannedUnit& unit : analysis.units) outputs += unit.plan.outputs.size();
+    if (batch_->size() + outputs > 2 * options_.max_events_per_round) {
+      analysis.units.clear();  // the state's units from the next round on
+      return false;
+    }
   }
-  size_t to_analyze = 0;
-  for (const PlannedUnit& unit : analysis.units) to_analyze += unit.plan.outputs.size();
-  if (batch_->size() + to_analyze > 2 * kMaxEventsPerTick) return;
-  EmitAnalyzed(index, analysis);
-  if (Full()) return;
+  EmitAnalyzed(plan.build, analysis);
+  return !Full();
+}
+
+// What the plan leaves to others, and the build's next state.
+void Planner::EmitPlanned(Index index, const Analysis& analysis) {
+  const Build& build = state_.build(index);
   EmitDelegations(build.id, analysis);
   EmitHistorical(index, analysis.usable_roots);
   const bool something_runs = !analysis.units.empty() || build.open_instances > 0 ||

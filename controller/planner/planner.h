@@ -29,7 +29,6 @@
 namespace databuild {
 
 // Limits of planning. Sources: core.md "One tick" and "Analysis".
-inline constexpr size_t kMaxEventsPerTick = 8'192;
 inline constexpr size_t kMaxRefsPerPlan = 1'000'000;
 inline constexpr size_t kMaxPlanDepth = 10'000;
 inline constexpr size_t kMaxGraphPartBytes = 256 * 1'024;
@@ -44,6 +43,8 @@ struct PlannerOptions {
   std::string graph;
   std::string log_id;
   uint32_t max_runs_per_graph = 0;  // 0: no limit
+  // Then the next round goes on; one decision may exceed it.
+  size_t max_events_per_round = 8'192;
   DurationNs keep_finished_jobs =
       10 * kMinute;  // how long a finished run's Job stays for kubectl logs
 };
@@ -104,7 +105,7 @@ class Planner {
   void WakeAt(TimeNs at, Key key);
   void Decide(const Key& key);
   bool Claim(Index instance) { return claimed_.insert(instance).second; }
-  bool Full() const { return batch_->size() >= kMaxEventsPerTick; }
+  bool Full() const { return batch_->size() >= options_.max_events_per_round; }
 
   // --- decide_job.cc
   struct JobVerdict {
@@ -164,9 +165,18 @@ class Planner {
     std::vector<Index> usable_roots;                         // partitions
     CauseInfo refused;  // reason not empty: the plan cannot be (Cycle, PlanTooLarge, InvalidJob)
   };
+  // A plan that needs several rounds. Valid as long as nothing but its own events was appended.
+  struct OpenPlan {
+    Index build = kNone;
+    int64_t idx = 0;  // the state's, when it goes on
+    Analysis analysis;
+    bool graph_emitted = false;
+  };
   class Walk;
   Analysis Analyze(Index build) const;
   void PlanBuild(Index build);
+  bool EmitPlan(OpenPlan& plan);
+  void EmitPlanned(Index build, const Analysis& analysis);
   void ReviseBuild(Index build);
   bool EmitRequested(Index build, Analysis& analysis);
   void EmitGraph(Index build, const std::vector<v1::Task>& tasks);
@@ -263,6 +273,7 @@ class Planner {
   std::unordered_map<Index, ReadyKey> ready_by_unit_;
   std::set<Key> effect_dirty_;  // kRun, kWant, kTaint, kDataJob
   std::set<Key> status_dirty_;
+  std::optional<OpenPlan> open_plan_;
   std::set<Index> open_taints_;     // taints in force
   std::set<std::string> suspects_;  // uids the informer no longer shows
   std::set<std::string>

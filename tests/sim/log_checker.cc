@@ -91,9 +91,10 @@ void LogChecker::TakePartition(const v1::BuildEvent& event) {
     if (!partition.tainted_by().empty()) instance.taints.insert(partition.tainted_by());
     current_[ref] = partition.instance_id();
   }
+  if (partition.status_code() == v1::PARTITION_ANALYZED) instance.planned = true;
   // What a cancelled run was making ends with it; who came to wait for it meanwhile asks again.
   if (partition.status_code() == v1::PARTITION_CANCELLED && partition.job_run_id().empty() &&
-      OwnChoice(partition.cause().reason())) {
+      instance.planned && OwnChoice(partition.cause().reason())) {
     for (const auto& [id, build] : builds_) {
       Expect(!build.open || !wants_.contains(build.want) ||
                  !build.waits_for.contains(partition.instance_id()),

@@ -20,6 +20,7 @@ class LogChecker {
  private:
   struct Instance {
     std::string ref;
+    bool planned = false;  // ANALYZED or more: there is work to hand over
     bool available = false;
     std::set<std::string> taints;  // ids of those in force
   };
