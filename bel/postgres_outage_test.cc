@@ -8,8 +8,8 @@
 #include "bel/event_log_testing.h"
 #include "bel/postgres_storage.h"
 #include "gtest/gtest.h"
+#include "tests/support/postgres_fixture.h"
 #include "tests/support/temp_folder.h"
-#include "tests/support/throwaway_postgres.h"
 #include "tests/torture/socket_proxy.h"
 
 namespace databuild {
@@ -18,20 +18,10 @@ namespace {
 using std::chrono::steady_clock;
 using torture::SocketProxy;
 
-class PostgresOutage : public testing::Test {
+class PostgresOutage : public PostgresFixture {
  protected:
-  static void SetUpTestSuite() {
-    auto started = ThrowawayPostgres::Start();
-    ASSERT_TRUE(started.ok()) << started.error().message;
-    server_ = started.value().release();
-  }
-  static void TearDownTestSuite() {
-    delete server_;
-    server_ = nullptr;
-  }
   void SetUp() override {
-    static int databases = 0;
-    uri_ = server_->CreateDatabase("outage_" + std::to_string(++databases)).value();
+    PostgresFixture::SetUp();
     const std::string folder = uri_.substr(uri_.find("host=") + 5);
     std::filesystem::permissions(proxy_folder_.path(), std::filesystem::perms::all);
     proxy_ = std::make_unique<SocketProxy>(proxy_folder_.File(".s.PGSQL.5432"),
@@ -65,9 +55,8 @@ class PostgresOutage : public testing::Test {
     return ids;
   }
 
-  static inline ThrowawayPostgres* server_ = nullptr;
   TempFolder proxy_folder_;
-  std::string uri_, proxied_uri_;
+  std::string proxied_uri_;
   std::unique_ptr<SocketProxy> proxy_;
   TickingClock clock_;
   std::unique_ptr<PostgresStorage> storage_;

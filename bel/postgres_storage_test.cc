@@ -12,25 +12,15 @@
 #include "bel/segment.h"
 #include "bel/storage_contract.h"
 #include "gtest/gtest.h"
-#include "tests/support/throwaway_postgres.h"
+#include "tests/support/postgres_fixture.h"
 
 namespace databuild {
 namespace {
 
-class PostgresTest : public testing::Test {
+class PostgresTest : public PostgresFixture {
  protected:
-  static void SetUpTestSuite() {
-    auto started = ThrowawayPostgres::Start();
-    ASSERT_TRUE(started.ok()) << started.error().message;
-    server_ = started.value().release();
-  }
-  static void TearDownTestSuite() {
-    delete server_;
-    server_ = nullptr;
-  }
   void SetUp() override {
-    static int databases = 0;
-    uri_ = server_->CreateDatabase("pg_" + std::to_string(++databases)).value();
+    PostgresFixture::SetUp();
     admin_ = Connect();
   }
 
@@ -64,8 +54,6 @@ class PostgresTest : public testing::Test {
     return options;
   }
 
-  static inline ThrowawayPostgres* server_ = nullptr;
-  std::string uri_;
   std::unique_ptr<PostgresConnection> admin_;
   TickingClock clock_;
 };

@@ -4,26 +4,16 @@
 
 #include "bel/postgres_connection.h"
 #include "gtest/gtest.h"
-#include "tests/support/throwaway_postgres.h"
+#include "tests/support/postgres_fixture.h"
 #include "tests/torture/history.h"
 
 namespace databuild::torture {
 namespace {
 
-class NegativeControl : public testing::Test {
+class NegativeControl : public PostgresFixture {
  protected:
-  static void SetUpTestSuite() {
-    auto started = ThrowawayPostgres::Start();
-    ASSERT_TRUE(started.ok()) << started.error().message;
-    server_ = started.value().release();
-  }
-  static void TearDownTestSuite() {
-    delete server_;
-    server_ = nullptr;
-  }
   void SetUp() override {
-    static int databases = 0;
-    uri_ = server_->CreateDatabase("naive_" + std::to_string(++databases)).value();
+    PostgresFixture::SetUp();
     a_ = Connect(), b_ = Connect(), reader_ = Connect();
     Run(*a_, "CREATE TABLE naive (idx bigserial PRIMARY KEY, tag text NOT NULL)");
   }
@@ -67,8 +57,6 @@ class NegativeControl : public testing::Test {
                        [&](const std::string& breach) { return breach.starts_with(kind + ":"); });
   }
 
-  static inline ThrowawayPostgres* server_ = nullptr;
-  std::string uri_;
   std::unique_ptr<PostgresConnection> a_, b_, reader_;
   History history_;
   TimeNs now_ = 0;

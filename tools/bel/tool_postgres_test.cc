@@ -4,36 +4,21 @@
 
 #include "bel/postgres_connection.h"
 #include "gtest/gtest.h"
+#include "tests/support/postgres_fixture.h"
 #include "tests/support/temp_folder.h"
-#include "tests/support/throwaway_postgres.h"
 #include "tools/bel/tool_testing.h"
 
 namespace databuild {
 namespace {
 
-class BelToolPostgres : public testing::Test {
+class BelToolPostgres : public PostgresFixture {
  protected:
-  static void SetUpTestSuite() {
-    auto started = ThrowawayPostgres::Start();
-    ASSERT_TRUE(started.ok()) << started.error().message;
-    server_ = started.value().release();
-  }
-  static void TearDownTestSuite() {
-    delete server_;
-    server_ = nullptr;
-  }
-  void SetUp() override {
-    static int databases = 0;
-    uri_ = server_->CreateDatabase("tool_" + std::to_string(++databases)).value();
-  }
   std::unique_ptr<PostgresConnection> Admin() {
     return std::move(PostgresConnection::Open(uri_, 10 * kSecond, 60 * kSecond).value());
   }
   std::string Sqlite() { return "sqlite://" + folder_.File("bel.db"); }
 
-  static inline ThrowawayPostgres* server_ = nullptr;
   TempFolder folder_;
-  std::string uri_;
 };
 
 TEST_F(BelToolPostgres, ADumpOfSqliteLoadsIntoPostgresWithTheSameDigestAndBack) {
