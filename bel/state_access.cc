@@ -128,7 +128,8 @@ bool StateAccess::DecodePostings(uint32_t part, std::string_view content, Postin
     }
     Postings::Shard& shard = postings.shards_[postings.shards_read_++];
     shard.slots.resize(count);
-    std::memcpy(static_cast<void*>(shard.slots.data()), content.data(), content.size());
+    if (count != 0)
+      std::memcpy(static_cast<void*>(shard.slots.data()), content.data(), content.size());
     shard.used = static_cast<size_t>(std::count_if(
         shard.slots.begin(), shard.slots.end(), [](const auto& slot) { return slot.hash != 0; }));
     return true;
