@@ -7,6 +7,7 @@
 
 #include "bel/base/check.h"
 #include "bel/partition_change.h"
+#include "bel/state_digest.h"
 
 namespace databuild {
 
@@ -42,6 +43,17 @@ void BuildState::Apply(const EventView& event) {
   idx_ = event.idx;
   last_event_at_ = event.timestamp;
   std::visit([&](const auto& payload) { Apply(event, payload); }, event.payload);
+}
+
+void BuildState::EndReplay() {
+  replaying_ = false;
+  std::vector<Index> added;
+  for (auto i = static_cast<Index>(by_ref_.size()); i < partitions_.size(); ++i) added.push_back(i);
+  SortByRef(partitions_, added);
+  const bool first = by_ref_.size() == 0;
+  for (const Index partition : added) {
+    first ? by_ref_.AddLast(partition) : by_ref_.Add(partition);
+  }
 }
 
 void BuildState::Apply(const v1::BuildEvent& event) {
@@ -133,14 +145,32 @@ bool BuildState::HasMark(EntityKind kind, std::string_view id, std::string_view 
   return false;
 }
 
-Index BuildState::Find(const IdMap& map, std::string_view id) {
-  const auto it = map.find(id);
-  return it == map.end() ? kNone : it->second;
+Index BuildState::FindPartition(std::string_view ref) const {
+  return partition_names_.Find(HashBytes(ref), [&](Index i) { return partitions_[i].ref == ref; });
 }
 
-Index BuildState::FindPartition(std::string_view ref) const {
-  const auto it = partition_hash_.find(ref);
-  return it == partition_hash_.end() ? kNone : it->second;
+Index BuildState::FindInstance(std::string_view id) const {
+  return FindById(instance_names_, instances_, IdKey(id));
+}
+
+Index BuildState::FindRun(std::string_view id) const {
+  return FindById(run_names_, runs_, IdKey(id));
+}
+
+Index BuildState::FindBuild(std::string_view id) const {
+  return FindById(build_names_, builds_, IdKey(id));
+}
+
+Index BuildState::FindWant(std::string_view id) const {
+  return FindById(want_names_, wants_, IdKey(id));
+}
+
+Index BuildState::FindTaint(std::string_view id) const {
+  return FindById(taint_names_, taints_, IdKey(id));
+}
+
+Index BuildState::FindJob(std::string_view label) const {
+  return job_names_.Find(HashBytes(label), [&](Index i) { return jobs_[i].label == label; });
 }
 
 bool BuildState::Usable(Index partition) const {
@@ -186,64 +216,47 @@ Index BuildState::LastBuild(Index want) const {
 }
 
 Index BuildState::InternPartition(std::string_view ref) {
-  if (const Index known = FindPartition(ref); known != kNone) return known;
-  const Index index = static_cast<Index>(partitions_.size());
-  partitions_.emplace_back();
-  partitions_.back().ref = ref;
-  partition_hash_.emplace(partitions_.back().ref, index);
-  partition_by_ref_.emplace(partitions_.back().ref, index);
+  const uint64_t hash = HashBytes(ref);
+  const Index known =
+      partition_names_.Find(hash, [&](Index i) { return partitions_[i].ref == ref; });
+  if (known != kNone) return known;
+  const auto index = static_cast<Index>(partitions_.size());
+  partitions_.emplace_back().ref = ref;
+  partition_names_.Add(hash, index);
+  if (!replaying_) by_ref_.Add(index);
   ++partitions_by_status_[v1::PARTITION_UNKNOWN];
   return index;
 }
 
-template <class Entities>
-std::pair<Index, bool> BuildState::Intern(IdMap& map, std::string_view id, Entities& entities) {
-  if (const auto known = map.find(id); known != map.end()) return {known->second, false};
-  const auto index = static_cast<Index>(entities.size());
-  entities.emplace_back();
-  map.emplace(id, index);
-  return {index, true};
-}
-
 Index BuildState::InternRun(std::string_view id) {
-  const auto [index, added] = Intern(run_by_id_, id, runs_);
-  if (added) {
-    runs_[index].id = id;
-    ++runs_by_status_[v1::JOB_UNKNOWN];
-  }
+  const auto [index, added] = InternById(run_names_, runs_, id);
+  if (added) ++runs_by_status_[v1::JOB_UNKNOWN];
   return index;
 }
 
 Index BuildState::InternBuild(std::string_view id) {
-  const auto [index, added] = Intern(build_by_id_, id, builds_);
-  if (added) {
-    builds_[index].id = id;
-    ++builds_by_status_[v1::BUILD_REQUEST_UNKNOWN];
-  }
+  const auto [index, added] = InternById(build_names_, builds_, id);
+  if (added) ++builds_by_status_[v1::BUILD_REQUEST_UNKNOWN];
   return index;
 }
 
 Index BuildState::InternWant(std::string_view id) {
-  const auto [index, added] = Intern(want_by_id_, id, wants_);
-  if (added) {
-    wants_[index].id = id;
-    ++wants_by_status_[v1::WANT_UNKNOWN];
-  }
+  const auto [index, added] = InternById(want_names_, wants_, id);
+  if (added) ++wants_by_status_[v1::WANT_UNKNOWN];
   return index;
 }
 
 Index BuildState::InternTaint(std::string_view id) {
-  const auto [index, added] = Intern(taint_by_id_, id, taints_);
-  if (added) {
-    taints_[index].id = id;
-    ++taints_by_status_[v1::TAINT_UNKNOWN];
-  }
+  const auto [index, added] = InternById(taint_names_, taints_, id);
+  if (added) ++taints_by_status_[v1::TAINT_UNKNOWN];
   return index;
 }
 
 Index BuildState::InternJob(std::string_view label) {
-  const auto [index, added] = Intern(job_by_label_, label, jobs_);
-  if (added) jobs_[index].label = label;
+  if (const Index known = FindJob(label); known != kNone) return known;
+  const auto index = static_cast<Index>(jobs_.size());
+  jobs_.emplace_back().label = label;
+  job_names_.Add(HashBytes(label), index);
   return index;
 }
 

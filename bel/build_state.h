@@ -6,16 +6,16 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "bel/entities.h"
 #include "bel/event_view.h"
+#include "bel/name_table.h"
+#include "bel/ref_order.h"
 #include "bel/transition.h"
 
 namespace databuild {
@@ -40,21 +40,21 @@ class BuildState final : public StatusView {
 
   // ---- Look-ups: kNone if unknown.
   Index FindPartition(std::string_view ref) const;
-  Index FindInstance(std::string_view id) const { return Find(instance_by_id_, id); }
-  Index FindRun(std::string_view id) const { return Find(run_by_id_, id); }
-  Index FindBuild(std::string_view id) const { return Find(build_by_id_, id); }
-  Index FindWant(std::string_view id) const { return Find(want_by_id_, id); }
-  Index FindTaint(std::string_view id) const { return Find(taint_by_id_, id); }
-  Index FindJob(std::string_view label) const { return Find(job_by_label_, label); }
+  Index FindInstance(std::string_view id) const;
+  Index FindRun(std::string_view id) const;
+  Index FindBuild(std::string_view id) const;
+  Index FindWant(std::string_view id) const;
+  Index FindTaint(std::string_view id) const;
+  Index FindJob(std::string_view label) const;
 
-  const std::deque<Partition>& partitions() const { return partitions_; }
-  const std::deque<Instance>& instances() const { return instances_; }
-  const std::deque<Unit>& units() const { return units_; }
-  const std::deque<Run>& runs() const { return runs_; }
-  const std::deque<Build>& builds() const { return builds_; }
-  const std::deque<Want>& wants() const { return wants_; }
-  const std::deque<Taint>& taints() const { return taints_; }
-  const std::deque<Job>& jobs() const { return jobs_; }
+  const Entities<Partition>& partitions() const { return partitions_; }
+  const Entities<Instance>& instances() const { return instances_; }
+  const Entities<Unit>& units() const { return units_; }
+  const Entities<Run>& runs() const { return runs_; }
+  const Entities<Build>& builds() const { return builds_; }
+  const Entities<Want>& wants() const { return wants_; }
+  const Entities<Taint>& taints() const { return taints_; }
+  const Entities<Job>& jobs() const { return jobs_; }
   const Partition& partition(Index i) const { return partitions_[i]; }
   const Instance& instance(Index i) const { return instances_[i]; }
   const Unit& unit(Index i) const { return units_[i]; }
@@ -65,7 +65,12 @@ class BuildState final : public StatusView {
   const Job& job(Index i) const { return jobs_[i]; }
 
   // Partitions in bytewise order of ref.
-  const std::map<std::string_view, Index>& by_ref() const { return partition_by_ref_; }
+  const RefOrder& by_ref() const { return by_ref_; }
+
+  // Before many events are applied at once: partitions are put in order by EndReplay, all together.
+  // Nobody may ask for their order in between.
+  void BeginReplay() { replaying_ = true; }
+  void EndReplay();
 
   // ---- What the fields mean together.
   // A current instance that no taint hits: the data may be used.
@@ -91,16 +96,6 @@ class BuildState final : public StatusView {
 
  private:
   friend class StateAccess;
-  struct TextHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-  using IdMap = std::unordered_map<std::string, Index, TextHash, std::equal_to<>>;
-  static Index Find(const IdMap& map, std::string_view id);
-  // The entity's index, and whether it is new.
-  template <class Entities>
-  static std::pair<Index, bool> Intern(IdMap& map, std::string_view id, Entities& entities);
-
   // Entity by id, made when unknown.
   Index InternPartition(std::string_view ref);
   Index InternInstance(const PartitionView& event);
@@ -145,19 +140,20 @@ class BuildState final : public StatusView {
 
   int64_t idx_ = 0;
   TimeNs last_event_at_ = 0;
-  std::deque<Partition> partitions_;
-  std::deque<Instance> instances_;
-  std::deque<Unit> units_;
-  std::deque<Run> runs_;
-  std::deque<Build> builds_;
-  std::deque<Want> wants_;
-  std::deque<Taint> taints_;
-  std::deque<Job> jobs_;
-  std::map<std::string_view, Index> partition_by_ref_;  // views into partitions_
-  std::unordered_map<std::string_view, Index> partition_hash_;
-  IdMap instance_by_id_, run_by_id_, build_by_id_, want_by_id_, taint_by_id_, job_by_label_;
+  Entities<Partition> partitions_;
+  Entities<Instance> instances_;
+  Entities<Unit> units_;
+  Entities<Run> runs_;
+  Entities<Build> builds_;
+  Entities<Want> wants_;
+  Entities<Taint> taints_;
+  Entities<Job> jobs_;
+  NameTable partition_names_, instance_names_, run_names_, build_names_, want_names_, taint_names_,
+      job_names_;
+  RefOrder by_ref_{partitions_};
+  bool replaying_ = false;
   // Encoded tasks, by build; void without a last part.
-  std::unordered_map<Index, std::vector<std::string>> open_plans_;
+  absl::btree_map<Index, std::vector<std::string>> open_plans_;
   std::map<int, uint64_t> partitions_by_status_, wants_by_status_, builds_by_status_,
       runs_by_status_, runs_by_outcome_, taints_by_status_;
   uint64_t delegations_ = 0;

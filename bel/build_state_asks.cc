@@ -13,10 +13,6 @@ std::optional<DurationNs> Seconds(const WireOptional& seconds) {
   return static_cast<DurationNs>(static_cast<uint64_t>(seconds.value) * kSecond);
 }
 
-void AddOnce(std::vector<Index>& list, Index value) {
-  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
-}
-
 }  // namespace
 
 void BuildState::Apply(const EventView& event, const WantView& want_event) {
@@ -84,7 +80,7 @@ void BuildState::CreateWant(Index index, const WantView& event, TimeNs now) {
 void BuildState::EndWant(Index index, TimeNs now) {
   Want& want = wants_[index];
   want.ended_at = now;
-  for (Index partition : want.partitions) std::erase(partitions_[partition].wants, index);
+  for (Index partition : want.partitions) Erase(partitions_[partition].wants, index);
   Unblock(index);
 }
 
@@ -113,13 +109,17 @@ void BuildState::CreateTaint(Index index, const TaintView& event, TimeNs now) {
   for (const std::string_view glob : event.globs) taint.globs.emplace_back(glob);
   for (const RefView ref : event.refs) taint.partitions.push_back(InternPartition(ref.str));
   for (const InstanceRefView hit : event.tainted_instances) {
-    if (const Index i = FindInstance(hit.instance_id); i != kNone) AddOnce(taint.instances, i);
+    if (const Index i = FindInstance(hit.instance_id); i != kNone) taint.instances.push_back(i);
   }
   for (const InstanceRefView hit : event.downstream_instances) {
-    if (const Index i = FindInstance(hit.instance_id); i != kNone) AddOnce(taint.downstream, i);
+    if (const Index i = FindInstance(hit.instance_id); i != kNone) taint.downstream.push_back(i);
   }
   for (const std::string_view id : event.tainted_run_ids) {
-    if (const Index run = FindRun(id); run != kNone) AddOnce(taint.runs, run);
+    if (const Index run = FindRun(id); run != kNone) taint.runs.push_back(run);
+  }
+  for (IndexList* list : {&taint.instances, &taint.downstream, &taint.runs}) {
+    std::sort(list->begin(), list->end());
+    list->Truncate(std::unique(list->begin(), list->end()));
   }
 }
 
@@ -143,7 +143,7 @@ void BuildState::LiftTaint(Index index) {
   const auto lift = [&](Index instance) {
     const Index partition = instances_[instance].partition;
     const PartitionChange change(*this, partition);
-    std::erase(instances_[instance].taints, index);
+    Erase(instances_[instance].taints, index);
     for (Index want : partitions_[partition].wants) wants_[want].last_idx = idx_;
   };
   for (Index instance : taints_[index].instances) lift(instance);

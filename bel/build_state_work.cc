@@ -7,13 +7,12 @@
 namespace databuild {
 namespace {
 
-CauseInfo CauseOf(const CauseView& cause) {
-  return {std::string(cause.partition_ref), std::string(cause.job_run_id),
-          std::string(cause.job_label), std::string(cause.reason), std::string(cause.message)};
-}
-
-void AddOnce(std::vector<Index>& list, Index value) {
-  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+Rare<CauseInfo> CauseOf(const CauseView& cause) {
+  Rare<CauseInfo> made;
+  made.Edit() = {std::string(cause.partition_ref), std::string(cause.job_run_id),
+                 std::string(cause.job_label), std::string(cause.reason),
+                 std::string(cause.message)};
+  return made;
 }
 
 }  // namespace
@@ -64,7 +63,7 @@ void BuildState::Apply(const EventView& event, const BuildRequestView& request) 
 void BuildState::CloseBuild(Index index) {
   Build& build = builds_[index];
   for (const auto& [partition, delegation] : build.delegations) {
-    std::erase(partitions_[partition].delegators, index);
+    Erase(partitions_[partition].delegators, index);
   }
   open_plans_.erase(index);
   if (build.want == kNone) return;
@@ -79,51 +78,44 @@ void BuildState::BlockWant(Index index) {
   const Build& build = builds_[index];
   Want& want = wants_[build.want];
   if (!want.Live()) return;
-  std::vector<Index> roots;
+  IndexList roots;
   const auto add_root = [&](Index instance) {
     if (instance == kNone || !InstanceFinal(instance)) return;
     const Instance& made = instances_[instance];
     if (made.status == v1::PARTITION_AVAILABLE) return;
-    roots.push_back(made.cause.ref.empty() ? made.partition : InternPartition(made.cause.ref));
+    roots.push_back(made.cause->ref.empty() ? made.partition : InternPartition(made.cause->ref));
   };
   for (Index unit : build.units) {
     for (Index instance : units_[unit].instances) add_root(instance);
   }
-  // In a fixed order, for refs that are named here for the first time. A newer instance that failed
-  // does not hide a good one.
-  std::vector<Index> delegated;
+  // A newer instance that failed does not hide a good one.
   for (const auto& [partition, delegation] : build.delegations) {
-    if (!Usable(partition)) delegated.push_back(partition);
+    if (!Usable(partition)) add_root(partitions_[partition].newest);
   }
-  std::sort(delegated.begin(), delegated.end());
-  for (Index partition : delegated) add_root(partitions_[partition].newest);
   for (const Unproducible& missing : build.unproducible) roots.push_back(missing.partition);
   std::sort(roots.begin(), roots.end());
-  roots.erase(std::unique(roots.begin(), roots.end()), roots.end());
+  roots.Truncate(std::unique(roots.begin(), roots.end()));
   want.blocked_on = roots;
   for (Index partition : roots) partitions_[partition].blocked.push_back(build.want);
 }
 
 void BuildState::Unblock(Index index) {
-  for (Index partition : wants_[index].blocked_on)
-    std::erase(partitions_[partition].blocked, index);
+  for (Index partition : wants_[index].blocked_on) Erase(partitions_[partition].blocked, index);
   wants_[index].blocked_on.clear();
 }
 
 Index BuildState::InternInstance(const PartitionView& event) {
-  if (const Index known = FindInstance(event.instance_id); known != kNone) return known;
+  const auto [index, added] = InternById(instance_names_, instances_, event.instance_id);
+  if (!added) return index;
   const Index partition = InternPartition(event.partition_ref.str);
   const PartitionChange change(*this, partition);
-  const Index index = static_cast<Index>(instances_.size());
-  Instance& made = instances_.emplace_back();
+  Instance& made = instances_[index];
   Partition& owner = partitions_[partition];
-  made.id = event.instance_id;
   made.partition = partition;
   made.previous = owner.newest;
   made.ordinal = event.ordinal ? event.ordinal : owner.instances + 1;
   owner.instances = std::max(owner.instances, made.ordinal);
   owner.newest = index;
-  instance_by_id_.emplace(made.id, index);
   return index;
 }
 
@@ -182,7 +174,7 @@ void BuildState::SetInstanceStatus(Index index, v1::PartitionStatus status, Time
   if (instance.build != kNone && builds_[instance.build].open_instances > 0) {
     --builds_[instance.build].open_instances;
   }
-  std::erase_if(partition.waiters, [&](Index unit) {
+  EraseIf(partition.waiters, [&](Index unit) {
     const auto& made = units_[unit].instances;
     return std::all_of(made.begin(), made.end(), [&](Index i) { return InstanceFinal(i); });
   });
@@ -201,8 +193,7 @@ void BuildState::Apply(const EventView& event, const JobGraphView& graph) {
   for (const std::string& task : tasks) PlanTask(index, TaskView::Read(task));
   build.plan_number = graph.plan_number;
   build.open_plan = build.open_part = 0;
-  std::erase_if(build.requested,
-                [&](Index instance) { return instances_[instance].unit != kNone; });
+  EraseIf(build.requested, [&](Index instance) { return instances_[instance].unit != kNone; });
   open_plans_.erase(index);
 }
 
@@ -246,7 +237,7 @@ void BuildState::Apply(const EventView& event, const DelegationView& delegation)
   const auto delegate = [&](std::string_view ref) {
     if (ref.empty()) return;
     const Index partition = InternPartition(ref);
-    builds_[build].delegations[partition] = {owner, delegation.historical};
+    builds_[build].delegations[partition] = {owner, delegation.historical ? 1U : 0U};
     if (BuildOpen(build)) AddOnce(partitions_[partition].delegators, build);
     ++delegations_;
   };
@@ -264,14 +255,14 @@ void BuildState::Apply(const EventView&, const AdoptionView& adoption) {
     Instance& instance = instances_[index];
     instance.build = to;
     builds_[to].delegations.erase(instance.partition);
-    std::erase(partitions_[instance.partition].delegators, to);
+    Erase(partitions_[instance.partition].delegators, to);
     if (!InstanceFinal(index)) {
       if (builds_[from].open_instances > 0) --builds_[from].open_instances;
       ++builds_[to].open_instances;
     }
     if (instance.unit == kNone) continue;
     units_[instance.unit].build = to;
-    std::erase(builds_[from].units, instance.unit);
+    Erase(builds_[from].units, instance.unit);
     AddOnce(builds_[to].units, instance.unit);
   }
   builds_[from].last_idx = builds_[to].last_idx = idx_;

@@ -5,20 +5,29 @@
 // Times are Unix nanoseconds; 0 means "not yet". `*_idx` are positions in the log.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
+#include <boost/container/deque.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "bel/base/clock.h"
+#include "bel/compact.h"
+#include "bel/entity_id.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
 
 using Index = uint32_t;
 inline constexpr Index kNone = UINT32_MAX;
+using IndexList = SmallList<Index>;
+
+// Elements stay where they are; grows a block of 16 KiB at a time.
+template <class T>
+using Entities = boost::container::deque<
+    T, void, boost::container::deque_options<boost::container::block_bytes<16 << 10>>::type>;
 
 // Why something did not come to be: the root, never an intermediate.
 struct CauseInfo {
@@ -31,22 +40,22 @@ struct CauseInfo {
 
 // One ref. `current` is its newest AVAILABLE instance: what a reader of the data gets.
 struct Partition {
-  std::string ref;
+  CompactText ref;
   Index newest = kNone;   // newest instance of any status
   Index current = kNone;  // newest AVAILABLE instance
   uint32_t instances = 0;
   uint32_t invalidations = 0;
   TimeNs last_updated = 0;
   TimeNs last_invalidated = 0;
-  std::vector<Index> wants;    // live wants that contain the ref
-  std::vector<Index> waiters;  // units with a MATERIALIZE input on the ref; may hold finished ones
-  std::vector<Index> delegators;  // open builds that leave the ref to another build
-  std::vector<Index> blocked;     // live wants whose last build ended for want of this ref
+  IndexList wants;       // live wants that contain the ref
+  IndexList waiters;     // units with a MATERIALIZE input on the ref; may hold finished ones
+  IndexList delegators;  // open builds that leave the ref to another build
+  IndexList blocked;     // live wants whose last build ended for want of this ref
 };
 
 // One build of a ref. AVAILABLE, FAILED and CANCELLED are final; trying again is a new instance.
 struct Instance {
-  std::string id;
+  EntityId id;
   Index partition = kNone;
   Index previous = kNone;  // the ref's instance before this one
   uint32_t ordinal = 0;    // from 1
@@ -55,34 +64,36 @@ struct Instance {
   Index unit = kNone;   // how it is made; kNone until analyzed, or external
   Index run = kNone;    // newest run over it
   uint32_t runs = 0;
-  uint32_t failed_runs = 0;   // count against retry.limit
-  uint32_t lost_runs = 0;     // count against retry.infrastructureLimit
-  std::vector<Index> taints;  // taints in force on it; not empty: not to be used
+  uint32_t failed_runs = 0;  // count against retry.limit
+  uint32_t lost_runs = 0;    // count against retry.infrastructureLimit
+  IndexList taints;          // taints in force on it; not empty: not to be used
   TimeNs requested_at = 0;
   TimeNs updated_at = 0;
   TimeNs last_failure_at = 0;
   int64_t available_idx = 0;
   bool external = false;
-  CauseInfo cause;  // of FAILED and CANCELLED
+  Rare<CauseInfo> cause;  // of FAILED and CANCELLED
 };
 
 struct UnitInput {
-  Index partition = kNone;
-  bool materialize = true;
+  UnitInput() = default;
+  UnitInput(Index of, bool made_first) : partition(of), materialize(made_first) {}
+  Index partition : 31 = 0;
+  Index materialize : 1 = 1;  // else QUERY: never waited for
 };
 
 // Outputs of one DataJob that bind the same captures: made together, always.
 struct Unit {
   Index job = kNone;
   int64_t generation = 0;
-  Index build = kNone;            // changes when the unit is adopted
-  std::vector<Index> partitions;  // outputs, in the order of the DataJob's patterns
-  std::vector<Index> instances;   // one per output
-  std::vector<UnitInput> inputs;
+  Index build = kNone;   // changes when the unit is adopted
+  IndexList partitions;  // outputs, in the order of the DataJob's patterns
+  IndexList instances;   // one per output
+  SmallList<UnitInput> inputs;
 };
 
 struct Run {
-  std::string id;
+  EntityId id;
   Index job = kNone;
   Index build = kNone;
   v1::JobStatus status = v1::JOB_UNKNOWN;
@@ -90,25 +101,25 @@ struct Run {
   v1::JobKind kind = v1::JOB_KIND_BUILD;
   int64_t generation = 0;
   uint32_t attempt = 0;
-  std::vector<Index> partitions;  // targets
-  std::vector<Index> instances;   // same order; empty for SKIPPED
-  std::vector<Index> inputs;      // instances it was told to read
-  std::vector<Index> missing;     // partitions it reported as missing
+  IndexList partitions;  // targets
+  IndexList instances;   // same order; empty for SKIPPED
+  IndexList inputs;      // instances it was told to read
+  IndexList missing;     // partitions it reported as missing
   int64_t scheduled_idx = 0;
   TimeNs scheduled_at = 0;
   TimeNs started_at = 0;
   TimeNs ended_at = 0;
   bool cancel_requested = false;
   std::optional<int32_t> exit_code;
-  std::string reason;
-  std::string message;
-  std::string job_name;  // of the Kubernetes Job, once seen
+  CompactText reason;
+  CompactText message;
+  CompactText job_name;  // of the Kubernetes Job, once seen
   int64_t last_idx = 0;
 };
 
 struct Delegation {
-  Index owner = kNone;  // build that makes or made it
-  bool historical = false;
+  Index owner : 31 = 0;  // build that makes or made it
+  Index historical : 1 = 0;
 };
 
 struct Unproducible {
@@ -117,23 +128,23 @@ struct Unproducible {
 };
 
 struct Build {
-  std::string id;
+  EntityId id;
   Index want = kNone;
   uint32_t ordinal = 0;  // n-th build of the want, from 1
   v1::BuildRequestStatusCode status = v1::BUILD_REQUEST_UNKNOWN;
-  std::vector<Index> units;  // owned, finished ones included
+  IndexList units;  // owned, finished ones included
   uint32_t open_instances = 0;
-  std::vector<Index> requested;  // instances this build asked for and that no plan covers yet
-  std::unordered_map<Index, Delegation> delegations;  // by partition
+  IndexList requested;  // instances this build asked for and that no plan covers yet
+  absl::btree_map<Index, Delegation> delegations;  // by partition
   std::vector<Unproducible> unproducible;
   uint32_t plan_number = 0;  // of the newest complete plan
   uint32_t open_plan = 0;    // of the plan whose parts are arriving; 0: none
   uint32_t open_part = 0;
   bool cancel_requested = false;
-  std::string cancel_reason;
-  CauseInfo cause;
-  std::string reason;
-  std::string message;
+  CompactText cancel_reason;
+  Rare<CauseInfo> cause;
+  CompactText reason;
+  CompactText message;
   uint32_t runs_total = 0, runs_completed = 0, runs_failed = 0, runs_cancelled = 0,
            runs_skipped = 0;
   int64_t received_idx = 0;
@@ -145,10 +156,10 @@ struct Build {
 };
 
 struct Want {
-  std::string id;  // uid of the object
-  std::string name;
+  EntityId id;  // uid of the object
+  CompactText name;
   v1::WantLifecycle status = v1::WANT_UNKNOWN;
-  std::vector<Index> partitions;
+  IndexList partitions;
   uint64_t unavailable = 0;  // of `partitions`: without a current untainted instance
   TimeNs created_at = 0;
   TimeNs data_timestamp = 0;
@@ -158,16 +169,16 @@ struct Want {
   int32_t priority = 0;
   bool suspend = false;
   v1::SourceTypeCode source = v1::CLI_MANUAL;
-  std::string source_name;
-  std::string comment;
-  std::string correlation_id;
-  std::string retry_token;
+  CompactText source_name;
+  CompactText comment;
+  CompactText correlation_id;
+  CompactText retry_token;
   int64_t generation = 0;
   bool sla_violated = false;
   TimeNs first_satisfied_at = 0;
   TimeNs ended_at = 0;  // EXPIRED or CANCELLED
-  std::vector<Index> builds;
-  std::vector<Index> blocked_on;  // partitions the last build ended for
+  IndexList builds;
+  IndexList blocked_on;  // partitions the last build ended for
   std::vector<v1::PartitionRange> ranges;
   int64_t created_idx = 0;
   int64_t retry_idx = 0;  // last change of retry_token
@@ -181,15 +192,15 @@ struct Want {
 };
 
 struct Taint {
-  std::string id;
+  EntityId id;
   std::string name;
   v1::TaintLifecycle status = v1::TAINT_UNKNOWN;
-  std::vector<Index> partitions;
+  IndexList partitions;
   std::vector<std::string> globs;
   bool cascade = false;
-  std::vector<Index> instances;   // hit directly
-  std::vector<Index> downstream;  // hit by cascade
-  std::vector<Index> runs;        // live runs whose product is tainted when it comes
+  IndexList instances;   // hit directly
+  IndexList downstream;  // hit by cascade
+  IndexList runs;        // live runs whose product is tainted when it comes
   v1::SourceTypeCode source = v1::CLI_MANUAL;
   std::string source_name;
   std::string comment;

@@ -115,6 +115,7 @@ void EventLog::LoadSnapshot(const Acquired& acquired) {
 Status EventLog::Replay(const Acquired& acquired) {
   const int64_t window = acquired.head - static_cast<int64_t>(kDedupeWindow);
   int64_t idx = std::max(acquired.floor, std::min(opened_from_snapshot_, window));
+  state_->BeginReplay();
   while (idx < acquired.head) {
     ListRange range = kReplayPage;
     range.since_idx = idx;
@@ -127,6 +128,7 @@ Status EventLog::Replay(const Acquired& acquired) {
     for (const StoredEvent& stored : page.events) RETURN_IF_ERROR(FoldStored(stored));
     idx = page.events.back().idx;
   }
+  state_->EndReplay();
   in_flight_->newest_idx = acquired.head;
   in_flight_->newest_ts = acquired.last_ts;
   return {};

@@ -89,14 +89,17 @@ bool EventLog::SearchGlobs(CandidateSearch& search) const {
   for (const std::string& ref : postings_->strays()) take(ref);
   for (const Glob& glob : search.matcher.globs()) {
     const std::string_view prefix = glob.literal_prefix();
-    const auto& refs = state_->by_ref();
-    for (auto at = refs.lower_bound(prefix); at != refs.end() && at->first.starts_with(prefix);
-         ++at) {
-      if (glob.Matches(at->first)) take(at->first);
+    const RefOrder& refs = state_->by_ref();
+    for (auto at = refs.lower_bound(prefix); at != refs.end();) {
+      const std::string_view ref = state_->partition(*at).ref;
+      if (!ref.starts_with(prefix)) break;
+      if (glob.Matches(ref)) take(ref);
+      ++at;
       if (++search.refs_tried % kRefsPerLock != 0) continue;
       if (!search.Worthwhile()) return false;
-      lock.unlock();  // nothing is ever removed from by_ref: `at` stays where it is
+      lock.unlock();  // refs stay where they are, their order may grow
       lock.lock();
+      at = refs.upper_bound(ref);
     }
   }
   return search.Worthwhile();

@@ -233,7 +233,10 @@ std::vector<Index> ActiveBuilds(const BuildState& state, Index partition) {
 Lineage LineageOf(const BuildState& state, Index index) {
   Lineage lineage;
   const Instance& instance = state.instance(index);
-  if (instance.run != kNone) lineage.inputs = state.run(instance.run).inputs;
+  if (instance.run != kNone) {
+    const IndexList& inputs = state.run(instance.run).inputs;
+    lineage.inputs.assign(inputs.begin(), inputs.end());
+  }
   // Only runs scheduled after it became available can have read it.
   const auto& runs = state.runs();
   const auto first = std::partition_point(runs.begin(), runs.end(), [&](const Run& run) {

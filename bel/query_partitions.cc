@@ -43,7 +43,9 @@ class PartitionFilter {
   bool Matches(const BuildState& state, Index partition) const {
     if (!statuses_.empty() && !statuses_.contains(state.RefStatus(partition))) return false;
     if (tainted_ && *tainted_ != CurrentTainted(state, partition)) return false;
-    return pattern_ == nullptr || RE2::PartialMatch(state.partition(partition).ref, *pattern_);
+    if (pattern_ == nullptr) return true;
+    const std::string_view ref = state.partition(partition).ref;
+    return RE2::PartialMatch(re2::StringPiece(ref.data(), ref.size()), *pattern_);
   }
 
   bool only_by_status() const { return pattern_ == nullptr && !tainted_; }
@@ -99,22 +101,24 @@ Result<v1::ListPartitionsResponse> ListPartitions(const QueryView& view,
   auto it =
       after.empty() || after < prefix ? by_ref.lower_bound(prefix) : by_ref.upper_bound(after);
   std::string_view last;
-  for (size_t examined = 0; it != by_ref.end() && it->first.starts_with(prefix); ++it, ++examined) {
+  for (size_t examined = 0;
+       it != by_ref.end() && state.partition(*it).ref.view().starts_with(prefix);
+       ++it, ++examined) {
     const bool full = response.refs_size() == static_cast<int>(start.size);
     if (examined == kMaxCandidates) {
       response.set_has_more(true);
       break;
     }
-    if (!filter.Matches(state, it->second)) {
-      if (!full) last = it->first;
+    if (!filter.Matches(state, *it)) {
+      if (!full) last = state.partition(*it).ref;
       continue;
     }
     if (full) {
       response.set_has_more(true);
       break;
     }
-    last = it->first;
-    *response.add_refs() = PartitionRow(view, it->second);
+    last = state.partition(*it).ref;
+    *response.add_refs() = PartitionRow(view, *it);
   }
   if (response.has_more()) response.set_next_page_token(PageToken(request, scope, last));
   return response;

@@ -178,7 +178,9 @@ TEST(ListPartitions, AWalkWhileRowsAreInsertedSeesEveryOldRowOnce) {
     const auto insert = [&] { world.Make("p/" + std::to_string(random() % 100'000)); };
     for (int i = 0; i < 120; ++i) insert();
     std::set<std::string> before;
-    for (const auto& [ref, index] : world.state.by_ref()) before.insert(std::string(ref));
+    for (const Index partition : world.state.by_ref()) {
+      before.insert(world.state.partition(partition).ref);
+    }
     v1::ListPartitionsRequest request;
     request.set_page_size(1 + random() % 17);
     std::vector<std::string> seen;

@@ -151,7 +151,7 @@ v1::PartitionInstance InstanceRow(const QueryView& view, Index index) {
   row.set_current(state.partition(instance.partition).current == index);
   row.set_updated_at(instance.updated_at);
   for (Index taint : instance.taints) row.add_tainted_by(state.taint(taint).id);
-  if (!instance.cause.reason.empty() || !instance.cause.ref.empty())
+  if (!instance.cause->reason.empty() || !instance.cause->ref.empty())
     FillCause(instance.cause, *row.mutable_cause());
   if (instance.run != kNone) {
     row.set_job_run_id(state.run(instance.run).id);
@@ -244,8 +244,8 @@ v1::PartitionWantSummary WantRow(const QueryView& view, Index index) {
   if (want.first_satisfied_at >= want.created_at && want.first_satisfied_at != 0) {
     row.set_duration_ms((want.first_satisfied_at - want.created_at) / kMillisecond);
   }
-  (*row.mutable_links())["self"] = Link(view, "wants/" + UrlText(want.id));
-  (*row.mutable_links())["events"] = EventsLink(view, "want_ids", want.id);
+  (*row.mutable_links())["self"] = Link(view, "wants/" + UrlText(want.id.str()));
+  (*row.mutable_links())["events"] = EventsLink(view, "want_ids", want.id.str());
   return row;
 }
 

@@ -44,14 +44,9 @@ bool ReadList(size_t elements, std::string_view content, List& list) {
   return read.ok() && read.AtEnd();
 }
 
-// False: two elements have the same name.
-template <class List, class Map, class Name>
-bool MapNames(const List& list, Map& map, Name&& name) {
-  map.reserve(list.size());
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (!map.emplace(name(list[i]), static_cast<Index>(i)).second) return false;
-  }
-  return true;
+template <class List>
+void NameById(const List& list, NameTable& names) {
+  for (size_t i = 0; i < list.size(); ++i) names.Add(list[i].id.hash(), static_cast<Index>(i));
 }
 
 }  // namespace
@@ -147,27 +142,43 @@ bool StateAccess::DecodePostings(uint32_t part, std::string_view content, Postin
   return part == kRestPart && read.ok() && read.AtEnd();
 }
 
-bool StateAccess::Complete(BuildState& state, Postings& postings) {
-  const auto by_id = [](const auto& entity) { return entity.id; };
-  if (!MapNames(state.partitions_, state.partition_hash_,
-                [](const Partition& p) { return std::string_view(p.ref); }) ||
-      !MapNames(state.instances_, state.instance_by_id_, by_id) ||
-      !MapNames(state.runs_, state.run_by_id_, by_id) ||
-      !MapNames(state.builds_, state.build_by_id_, by_id) ||
-      !MapNames(state.wants_, state.want_by_id_, by_id) ||
-      !MapNames(state.taints_, state.taint_by_id_, by_id) ||
-      !MapNames(state.jobs_, state.job_by_label_, [](const Job& job) { return job.label; })) {
-    return false;
+std::vector<Index> StateAccess::OrderOfRefs(const BuildState& state) {
+  std::vector<Index> order;
+  order.reserve(state.partitions_.size());
+  if (!state.replaying_) {
+    order.assign(state.by_ref_.begin(), state.by_ref_.end());
+    return order;
   }
-  std::vector<Index> order(state.partitions_.size());
+  order.resize(state.partitions_.size());
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
-            [&](Index a, Index b) { return state.partitions_[a].ref < state.partitions_[b].ref; });
-  for (const Index i : order) {
-    state.partition_by_ref_.emplace_hint(state.partition_by_ref_.end(), state.partitions_[i].ref,
-                                         i);
+  SortByRef(state.partitions_, order);
+  return order;
+}
+
+bool StateAccess::DecodeOrder(std::string_view content, BuildState& state) {
+  Index partition = kNone;
+  for (; content.size() >= sizeof partition; content.remove_prefix(sizeof partition)) {
+    std::memcpy(&partition, content.data(), sizeof partition);
+    if (partition >= state.partitions_.size()) return false;
+    state.by_ref_.AddLast(partition);
   }
-  return postings.shards_read_ == Postings::kShards && postings.idx_ == state.idx_;
+  return content.empty();
+}
+
+bool StateAccess::Complete(BuildState& state, Postings& postings) {
+  for (size_t i = 0; i < state.partitions_.size(); ++i) {
+    state.partition_names_.Add(HashBytes(state.partitions_[i].ref), static_cast<Index>(i));
+  }
+  NameById(state.instances_, state.instance_names_);
+  NameById(state.runs_, state.run_names_);
+  NameById(state.builds_, state.build_names_);
+  NameById(state.wants_, state.want_names_);
+  NameById(state.taints_, state.taint_names_);
+  for (size_t i = 0; i < state.jobs_.size(); ++i) {
+    state.job_names_.Add(HashBytes(state.jobs_[i].label), static_cast<Index>(i));
+  }
+  return state.by_ref_.size() == state.partitions_.size() &&
+         postings.shards_read_ == Postings::kShards && postings.idx_ == state.idx_;
 }
 
 }  // namespace databuild

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bel/build_state.h"
 #include "bel/postings.h"
@@ -20,6 +21,11 @@ class StateAccess {
   // Appends the elements of one frame. False: they cannot be read.
   static bool DecodeSection(StateSection section, size_t elements, std::string_view content,
                             BuildState& state);
+
+  // Partitions by ref. Slow for a state that is being replayed: they are sorted here.
+  static std::vector<Index> OrderOfRefs(const BuildState& state);
+  // A piece of that list, in memory's order of bytes.
+  static bool DecodeOrder(std::string_view content, BuildState& state);
 
   // Hands over the postings part by part; ends with false as soon as `put` does.
   static bool EncodePostings(const Postings& postings,

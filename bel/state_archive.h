@@ -6,7 +6,9 @@
 // back. A change of fields or order is a change of kStateModelVersion.
 #pragma once
 
-#include <algorithm>
+#include <absl/container/btree_map.h>
+
+#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
@@ -14,7 +16,6 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -48,11 +49,6 @@ void Fields(Archive& archive, Instance& instance) {
 }
 
 template <class Archive>
-void Fields(Archive& archive, UnitInput& input) {
-  archive(input.partition, input.materialize);
-}
-
-template <class Archive>
 void Fields(Archive& archive, Unit& unit) {
   archive(unit.job, unit.generation, unit.build, unit.partitions, unit.instances, unit.inputs);
 }
@@ -63,11 +59,6 @@ void Fields(Archive& archive, Run& run) {
           run.attempt, run.partitions, run.instances, run.inputs, run.missing, run.scheduled_idx,
           run.scheduled_at, run.started_at, run.ended_at, run.cancel_requested, run.exit_code,
           run.reason, run.message, run.job_name, run.last_idx);
-}
-
-template <class Archive>
-void Fields(Archive& archive, Delegation& delegation) {
-  archive(delegation.owner, delegation.historical);
 }
 
 template <class Archive>
@@ -110,6 +101,10 @@ void Fields(Archive& archive, Job& job) {
           job.accepted_idx, job.retry_idx, job.last_idx);
 }
 
+// Of bit fields.
+template <class T>
+inline constexpr bool kPacked = std::is_same_v<T, UnitInput> || std::is_same_v<T, Delegation>;
+
 // The same message always gives the same bytes, maps included.
 std::string MessageBytes(const google::protobuf::MessageLite& message);
 
@@ -132,6 +127,8 @@ class StateWriter {
   void Put(const T& value) {
     if constexpr (std::is_same_v<T, uint32_t>) {
       Varint(static_cast<uint32_t>(value + 1));
+    } else if constexpr (kPacked<T>) {
+      Put(std::bit_cast<uint32_t>(value));
     } else if constexpr (std::is_enum_v<T>) {
       Put(static_cast<int64_t>(value));
     } else if constexpr (std::signed_integral<T>) {
@@ -146,9 +143,27 @@ class StateWriter {
       Fields(*this, const_cast<T&>(value));
     }
   }
-  void Put(const std::string& text) {
+  void Put(std::string_view text) {
     Varint(text.size());
     out_.append(text);
+  }
+  void Put(const std::string& text) { Put(std::string_view(text)); }
+  void Put(const CompactText& text) { Put(text.view()); }
+  // A UUID as its 16 bytes, after a mark that is no length of theirs.
+  void Put(const EntityId& id) {
+    Put(id.is_uuid());
+    if (!id.is_uuid()) return Put(id.str());
+    out_.append(reinterpret_cast<const char*>(id.uuid().data()), id.uuid().size());
+  }
+  template <class T>
+  void Put(const Rare<T>& value) {
+    Put(value.present());
+    if (value.present()) Put(*value);
+  }
+  template <class T>
+  void Put(const SmallList<T>& list) {
+    Varint(list.size());
+    for (const T& value : list) Put(value);
   }
   template <class T>
   void Put(const std::optional<T>& value) {
@@ -160,17 +175,12 @@ class StateWriter {
     Varint(list.size());
     for (const T& value : list) Put(value);
   }
-  // By key: the same map gives the same bytes whatever its history.
   template <class T>
-  void Put(const std::unordered_map<Index, T>& map) {
-    std::vector<Index> keys;
-    keys.reserve(map.size());
-    for (const auto& [key, value] : map) keys.push_back(key);
-    std::sort(keys.begin(), keys.end());
-    Varint(keys.size());
-    for (const Index key : keys) {
+  void Put(const absl::btree_map<Index, T>& map) {
+    Varint(map.size());
+    for (const auto& [key, value] : map) {
       Put(key);
-      Put(map.at(key));
+      Put(value);
     }
   }
 
@@ -223,6 +233,8 @@ class StateReader {
   void Get(T& value) {
     if constexpr (std::is_same_v<T, uint32_t>) {
       value = static_cast<uint32_t>(Varint()) - 1;
+    } else if constexpr (kPacked<T>) {
+      value = std::bit_cast<T>(static_cast<uint32_t>(Varint()) - 1);
     } else if constexpr (std::is_enum_v<T>) {
       int64_t number = 0;
       Get(number);
@@ -240,6 +252,33 @@ class StateReader {
     }
   }
   void Get(std::string& text) { text = Text(); }
+  void Get(CompactText& text) { text = Text(); }
+  void Get(EntityId& id) {
+    bool is_uuid = false;
+    Get(is_uuid);
+    UuidBytes uuid{};
+    if (!is_uuid) {
+      id = EntityId(Text());
+    } else if (static_cast<size_t>(end_ - at_) >= uuid.size()) {
+      std::memcpy(uuid.data(), at_, uuid.size());
+      at_ += uuid.size();
+      id = EntityId(uuid);
+      ok_ = ok_ && id.is_uuid();
+    } else {
+      ok_ = false;
+    }
+  }
+  template <class T>
+  void Get(Rare<T>& value) {
+    bool present = false;
+    Get(present);
+    if (present) Get(value.Edit());
+  }
+  template <class T>
+  void Get(SmallList<T>& list) {
+    list.resize(Count());
+    for (T& value : list) Get(value);
+  }
   template <class T>
   void Get(std::optional<T>& value) {
     bool present = false;
@@ -252,9 +291,8 @@ class StateReader {
     for (T& value : list) Get(value);
   }
   template <class T>
-  void Get(std::unordered_map<Index, T>& map) {
+  void Get(absl::btree_map<Index, T>& map) {
     const size_t count = Count();
-    map.reserve(count);
     for (size_t i = 0; i < count && ok_; ++i) {
       Index key = kNone;
       Get(key);

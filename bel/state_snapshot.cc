@@ -29,7 +29,8 @@ constexpr uint32_t kMaxFrame = 1U << 30;
 
 enum FrameKind : uint32_t {
   kHeader = 1,
-  kSection = 100,   // + StateSection
+  kSection = 100,  // + StateSection
+  kRefOrder = 150,
   kPostings = 200,  // + StateAccess::PostingPart
   kEnd = 999,
 };
@@ -131,6 +132,17 @@ bool PutSection(FrameWriter& out, const BuildState& state, StateSection section)
   return true;
 }
 
+bool PutOrder(FrameWriter& out, const BuildState& state) {
+  const std::vector<Index> order = StateAccess::OrderOfRefs(state);
+  constexpr size_t kPiece = kFrameBytes / sizeof(Index);
+  for (size_t at = 0; at < order.size(); at += kPiece) {
+    const size_t count = std::min(kPiece, order.size() - at);
+    const std::string_view piece(reinterpret_cast<const char*>(&order[at]), count * sizeof(Index));
+    if (!out.Put(kRefOrder, count, piece)) return false;
+  }
+  return true;
+}
+
 bool PutAll(FrameWriter& out, const std::string& log_id, const BuildState& state,
             const Postings& postings) {
   std::string header;
@@ -140,6 +152,7 @@ bool PutAll(FrameWriter& out, const std::string& log_id, const BuildState& state
   for (int i = 0; i < kStateSections; ++i) {
     if (!PutSection(out, state, static_cast<StateSection>(i))) return false;
   }
+  if (!PutOrder(out, state)) return false;
   return StateAccess::EncodePostings(postings,
                                      [&](uint32_t part, std::string_view content) {
                                        return out.Put(kPostings + part, 1, content);
@@ -177,6 +190,7 @@ bool TakeFrame(const Frame& frame, std::string_view content, BuildState& state,
     return StateAccess::DecodeSection(static_cast<StateSection>(frame.kind - kSection),
                                       frame.elements, content, state);
   }
+  if (frame.kind == kRefOrder) return StateAccess::DecodeOrder(content, state);
   if (frame.kind >= kPostings && frame.kind < kEnd) {
     return StateAccess::DecodePostings(frame.kind - kPostings, content, postings);
   }

@@ -101,7 +101,8 @@ TEST_F(SnapshotTest, TheTailOnTopOfItGivesWhatTheWholeLogGives) {
     read.Fold(event);
   }
   EXPECT_EQ(StateDigest(read.state), StateDigest(whole.state));
-  for (const auto& [ref, index] : whole.state.by_ref()) {
+  for (const Index partition : whole.state.by_ref()) {
+    const std::string_view ref = whole.state.partition(partition).ref;
     std::vector<uint32_t> a, b;
     whole.postings.Collect(Term::kRef, ref, 0, a);
     read.postings.Collect(Term::kRef, ref, 0, b);

@@ -250,7 +250,7 @@ void Planner::EmitHistorical(Index index, const std::vector<Index>& partitions) 
     const Unit& unit = state_.unit(current.unit);
     std::vector<std::string> refs;
     for (Index output : unit.partitions) refs.push_back(state_.partition(output).ref);
-    const std::string id = SkippedRunId(build.id, state_.job(unit.job).label, refs);
+    const std::string id = SkippedRunId(build.id.str(), state_.job(unit.job).label, refs);
     if (state_.FindRun(id) != kNone) continue;
     v1::JobEvent* event = batch_->Job(build.id, id, state_.job(unit.job).label, v1::JOB_SKIPPED);
     for (const std::string& ref : refs) event->add_target_partitions()->set_str(ref);

@@ -101,11 +101,11 @@ void Planner::DecideEnd(Index index) {
     const Instance* newest = ref.newest == kNone ? nullptr : &state_.instance(ref.newest);
     if (newest && newest->status == v1::PARTITION_FAILED &&
         newest->updated_at > build.received_at) {
-      if (!failure) failure = newest->cause;
-    } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause.ref.empty() &&
+      if (!failure) failure = *newest->cause;
+    } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause->ref.empty() &&
                newest->updated_at > build.received_at &&
-               IsUnproducible(state_.FindPartition(newest->cause.ref))) {
-      if (!unproducible) unproducible = newest->cause;
+               IsUnproducible(state_.FindPartition(newest->cause->ref))) {
+      if (!unproducible) unproducible = *newest->cause;
     } else if (IsUnproducible(partition)) {
       if (!unproducible) unproducible = NoProducerCause(ref.ref);
     } else {
@@ -145,8 +145,8 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
   for (Index unit : build.units) {
     for (Index instance : state_.unit(unit).instances) {
       const Instance& made = state_.instance(instance);
-      if (made.status == v1::PARTITION_CANCELLED && made.cause.reason == reason::kNoProducer) {
-        refs.insert(made.cause.ref);
+      if (made.status == v1::PARTITION_CANCELLED && made.cause->reason == reason::kNoProducer) {
+        refs.insert(made.cause->ref);
       }
     }
   }

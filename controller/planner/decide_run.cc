@@ -18,6 +18,11 @@ RunVerdict Lost(v1::JobOutcome outcome, std::string reason, std::string message,
   return verdict;
 }
 
+// Its id, or nothing.
+std::string BuildOf(const BuildState& state, const Run& run) {
+  return run.build == kNone ? "" : state.build(run.build).id.str();
+}
+
 }  // namespace
 
 void Planner::DecideRun(Index index) {
@@ -40,8 +45,8 @@ void Planner::DecideRun(Index index) {
                                "node " + job->pod->node + " has not been ready for 10 min", now_));
   }
   if (verdict.kind == RunVerdict::Kind::kRunning && run.status == v1::JOB_SCHEDULED) {
-    v1::JobEvent* event = batch_->Job(run.build == kNone ? "" : state_.build(run.build).id, run.id,
-                                      state_.job(run.job).label, v1::JOB_RUNNING);
+    v1::JobEvent* event =
+        batch_->Job(BuildOf(state_, run), run.id, state_.job(run.job).label, v1::JOB_RUNNING);
     event->set_started_at(verdict.started_at);
     event->set_cluster_uid(job->uid);
     event->set_job_name(job->name);
@@ -71,8 +76,8 @@ void Planner::DecideUnseenRun(Index index) {
 
 v1::JobEvent* Planner::EndEvent(Index index, v1::JobStatus status, const RunVerdict& verdict) {
   const Run& run = state_.run(index);
-  v1::JobEvent* event = batch_->Job(run.build == kNone ? "" : state_.build(run.build).id, run.id,
-                                    state_.job(run.job).label, status);
+  v1::JobEvent* event =
+      batch_->Job(BuildOf(state_, run), run.id, state_.job(run.job).label, status);
   for (Index target : run.partitions) {
     event->add_target_partitions()->set_str(state_.partition(target).ref);
   }

@@ -35,7 +35,7 @@ std::optional<CreateJob> Planner::CreateJobFor(Index index) const {
   for (size_t i = 0; i < run.partitions.size(); ++i) {
     create.outputs.emplace_back(
         state_.partition(run.partitions[i]).ref,
-        i < run.instances.size() ? state_.instance(run.instances[i]).id : "");
+        i < run.instances.size() ? state_.instance(run.instances[i]).id.str() : "");
   }
   for (Index input : run.inputs) {
     const Instance& read = state_.instance(input);

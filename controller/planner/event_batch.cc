@@ -58,7 +58,7 @@ v1::PartitionEvent* EventBatch::Partition(const std::string& build, const Instan
 
 v1::PartitionEvent* EventBatch::Partition(Index instance, v1::PartitionStatus status) {
   const Instance& made = state_.instance(instance);
-  const std::string build = made.build == kNone ? "" : state_.build(made.build).id;
+  const std::string build = made.build == kNone ? "" : state_.build(made.build).id.str();
   return Partition(build, {made.id, state_.partition(made.partition).ref, made.ordinal}, status);
 }
 
@@ -110,7 +110,7 @@ v1::PartitionInvalidationEvent* EventBatch::Invalidation(const std::string& tain
                                                          Index instance) {
   const Instance& hit = state_.instance(instance);
   auto* payload =
-      Add("", {"invalidation", taint_id, hit.id}).mutable_partition_invalidation_event();
+      Add("", {"invalidation", taint_id, hit.id.str()}).mutable_partition_invalidation_event();
   payload->mutable_partition_ref()->set_str(state_.partition(hit.partition).ref);
   payload->set_taint_id(taint_id);
   payload->set_instance_id(hit.id);

@@ -173,15 +173,15 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
   const Producer producer = catalogue_.Find(ref.ref);
   if (newest && newest->status == v1::PARTITION_FAILED) {
     from_cause(newest->cause,
-               NeedsAPerson(newest->cause.reason) ? newest->cause.reason : reason::kBuildFailed);
+               NeedsAPerson(newest->cause->reason) ? newest->cause->reason : reason::kBuildFailed);
   } else if (producer.kind != Producer::Kind::kOne) {
     ExplainProducer(ref.ref, producer, why);
-  } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause.ref.empty() &&
-             NeedsAPerson(newest->cause.reason)) {
-    from_cause(newest->cause, newest->cause.reason);
+  } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause->ref.empty() &&
+             NeedsAPerson(newest->cause->reason)) {
+    from_cause(newest->cause, newest->cause->reason);
   } else if (build != kNone && !state_.BuildOpen(build) &&
-             !state_.build(build).cause.reason.empty()) {
-    from_cause(state_.build(build).cause, state_.build(build).cause.reason);
+             !state_.build(build).cause->reason.empty()) {
+    from_cause(state_.build(build).cause, state_.build(build).cause->reason);
   } else if (want != kNone && !state_.want(want).Live()) {
     why.reason =
         state_.want(want).status == v1::WANT_EXPIRED ? reason::kExpired : reason::kCancelled;

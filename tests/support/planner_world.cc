@@ -177,7 +177,7 @@ PartitionReason PlannerWorld::Why(const std::string& want, const std::string& re
   PartitionReason reason;
   process_->reconciler->Read(
       [&](const BuildState& state, const GraphReconciler::Explainer& explain) {
-        reason = explain(state.FindWant(WantOf(want).id), state.FindPartition(ref));
+        reason = explain(state.FindWant(WantOf(want).id.str()), state.FindPartition(ref));
       });
   return reason;
 }
