@@ -141,7 +141,9 @@ class CompactText {
     return *this;
   }
   CompactText& operator=(CompactText&& other) noexcept = default;
-  CompactText& operator=(std::string_view text) {
+  template <class Text>
+  requires std::is_convertible_v<const Text&, std::string_view> CompactText& operator=(
+      const Text& text) {
     Set(text);
     return *this;
   }

@@ -43,8 +43,9 @@ TEST(SmallList, DoesWhatAVectorDoes) {
 }
 
 TEST(CompactText, HoldsAnyBytesAndCopiesThem) {
-  for (const std::string text :
-       {"", "a", "sales/eu", std::string("a\0b", 3), std::string(70'000, 'x')}) {
+  const std::vector<std::string> texts = {"", "a", "sales/eu", std::string("a\0b", 3),
+                                          std::string(70'000, 'x')};
+  for (const std::string& text : texts) {
     CompactText compact = text;
     const CompactText copy = compact;
     compact = "another";

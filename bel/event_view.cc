@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "bel/base/check.h"
+#include "bel/wire_bytes.h"
 
 namespace databuild {
 namespace {
@@ -271,7 +272,47 @@ WireStatus ReadKind(EventView& event) {
   }
 }
 
+// A text of ASCII behind this tag.
+bool ReadUsualText(const char*& at, const char* end, uint32_t number, Text& text) {
+  if (at == end || static_cast<uint8_t>(*at) != (number << 3 | kBytes)) return false;
+  return ReadBody(++at, end, text) && IsAscii(text.data(), text.size());
+}
+
+bool ReadUsualNumber(const char*& at, const char* end, uint32_t number, int64_t& value) {
+  uint32_t tag = 0;
+  uint64_t read = 0;
+  if (!ReadTag(at, end, tag) || tag != (number << 3 | kVarint) || !ReadVarint(at, end, read)) {
+    return false;
+  }
+  value = static_cast<int64_t>(read);
+  return true;
+}
+
+// The envelope as every release writes it: each field once, in order, texts in ASCII. False: it is
+// another one, good or bad.
+bool ReadUsualEnvelope(Text bytes, EventView& event) {
+  const char* at = bytes.data();
+  const char* const end = at + bytes.size();
+  event.build_request_id = {};
+  if (!ReadUsualText(at, end, v1::BuildEvent::kEventIdFieldNumber, event.event_id) ||
+      !ReadUsualNumber(at, end, v1::BuildEvent::kTimestampFieldNumber, event.timestamp)) {
+    return false;
+  }
+  constexpr uint32_t kBuild = v1::BuildEvent::kBuildRequestIdFieldNumber;
+  if (at < end && *at == (kBuild << 3 | kBytes) &&
+      !ReadUsualText(at, end, kBuild, event.build_request_id)) {
+    return false;
+  }
+  uint32_t tag = 0;
+  if (!ReadTag(at, end, tag) || (tag & 7) != kBytes) return false;
+  event.kind.number = tag >> 3;
+  return event.kind.number >= v1::BuildEvent::kBuildRequestEvent &&
+         event.kind.number <= v1::BuildEvent::kTaintEvent && ReadBody(at, end, event.kind.body) &&
+         ReadUsualNumber(at, end, v1::BuildEvent::kIdxFieldNumber, event.idx) && at == end;
+}
+
 WireStatus ReadEvent(Text bytes, EventView& event) {
+  if (ReadUsualEnvelope(bytes, event)) return ReadKind(event);
   static const WireTable envelope_table = MakeEnvelopeTable();
   Envelope envelope;
   const WireStatus status = envelope_table.Read(bytes, &envelope);

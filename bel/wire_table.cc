@@ -2,7 +2,6 @@
 
 #include <google/protobuf/descriptor.h>
 
-#include <bit>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -10,91 +9,12 @@
 #include <new>
 
 #include "bel/base/check.h"
+#include "bel/wire_bytes.h"
 
 namespace databuild {
 namespace {
 
-enum WireType : uint32_t {
-  kVarint = 0,
-  kFixed64 = 1,
-  kBytes = 2,
-  kStart = 3,
-  kEnd = 4,
-  kFixed32 = 5
-};
-
 using Body = std::string_view;
-
-constexpr uint64_t kHighBits = 0x8080808080808080;
-
-// The low 7 bits of each byte, side by side.
-inline uint64_t Compress(uint64_t word) {
-  word &= ~kHighBits;
-  word = (word & 0x007f007f007f007f) | (word & 0x7f007f007f007f00) >> 1;
-  word = (word & 0x00003fff00003fff) | (word & 0x3fff00003fff0000) >> 2;
-  return (word & 0x000000000fffffff) | (word & 0x0fffffff00000000) >> 4;
-}
-
-// At most 10 bytes; what does not fit into 64 bits is dropped, as libprotobuf does.
-inline bool ReadVarint(const char*& at, const char* end, uint64_t& value) {
-  if (at < end && static_cast<uint8_t>(*at) < 0x80) {
-    value = static_cast<uint8_t>(*at++);
-    return true;
-  }
-  int shift = 0;
-  value = 0;
-  if (end - at >= 8) {  // the first eight bytes at once
-    uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    const uint64_t last = ~word & kHighBits;
-    if (last != 0) {
-      at += std::countr_zero(last) / 8 + 1;
-      value = Compress(word & (last ^ (last - 1)));
-      return true;
-    }
-    value = Compress(word);
-    at += 8;
-    shift = 56;
-  }
-  for (; shift < 70 && at < end; shift += 7) {
-    const auto byte = static_cast<uint8_t>(*at++);
-    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return true;
-  }
-  return false;
-}
-
-// At most 5 bytes, the last of them below `last_limit`.
-inline bool ReadShort(const char*& at, const char* end, uint32_t last_limit, uint32_t& value) {
-  if (at < end && static_cast<uint8_t>(*at) < 0x80) {
-    value = static_cast<uint8_t>(*at++);
-    return true;
-  }
-  if (end - at >= 2 && static_cast<uint8_t>(at[1]) < 0x80) {
-    value = (static_cast<uint32_t>(at[0]) & 0x7f) | static_cast<uint32_t>(at[1]) << 7;
-    at += 2;
-    return true;
-  }
-  value = 0;
-  for (int shift = 0; shift < 35 && at < end; shift += 7) {
-    const auto byte = static_cast<uint8_t>(*at++);
-    value |= static_cast<uint32_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return shift < 28 || byte < last_limit;
-  }
-  return false;
-}
-
-inline bool ReadTag(const char*& at, const char* end, uint32_t& tag) {
-  return ReadShort(at, end, 0x80, tag);
-}
-
-inline bool ReadBody(const char*& at, const char* end, std::string_view& body) {
-  uint32_t size = 0;
-  if (!ReadShort(at, end, 8, size) || size > static_cast<size_t>(end - at)) return false;
-  body = {at, size};
-  at += size;
-  return true;
-}
 
 // The value of a field nobody knows.
 bool SkipValue(const char*& at, const char* end, uint32_t tag, int depth) {
@@ -140,26 +60,6 @@ bool Continues(std::string_view text, size_t from, size_t count) {
     if ((static_cast<uint8_t>(text[from + i]) & 0xc0) != 0x80) return false;
   }
   return true;
-}
-
-}  // namespace
-
-namespace {
-
-// Nearly every text is, and is found to be eight bytes at a time, the last eight perhaps twice.
-inline bool IsAscii(const char* at, size_t size) {
-  uint64_t high = 0, word = 0;
-  if (size < sizeof word) {
-    for (size_t i = 0; i < size; ++i) high |= static_cast<uint8_t>(at[i]);
-    return (high & 0x80) == 0;
-  }
-  const char* const last = at + size - sizeof word;
-  for (; at < last; at += sizeof word) {
-    std::memcpy(&word, at, sizeof word);
-    high |= word;
-  }
-  std::memcpy(&word, last, sizeof word);
-  return ((high | word) & kHighBits) == 0;
 }
 
 }  // namespace
@@ -258,7 +158,7 @@ const WireTable* WireTable::Checked(const google::protobuf::Descriptor& message)
   return it->second;
 }
 
-void WireTable::TakeNumber(const Field& field, uint64_t value, char* out) {
+inline void WireTable::TakeNumber(const Field& field, uint64_t value, char* out) {
   switch (field.op) {
     case Op::kNumber:
       return Put(out + field.offset, static_cast<int64_t>(value));
@@ -273,20 +173,24 @@ void WireTable::TakeNumber(const Field& field, uint64_t value, char* out) {
   }
 }
 
-WireStatus WireTable::TakeBytes(const Field& field, const Input& input, char* out) const {
-  if (field.text && !IsUtf8(input.body)) return WireStatus::kBad;
+inline bool WireTable::TakeOneText(std::string_view body, void* out) const {
+  constexpr char kTextOne = 1 << 3 | kBytes;
+  const Field& first = fields_.data()[1];
+  if (!first.text || first.repeated || first.op > Op::kText || body.size() < 2 ||
+      body.size() > 129 || body[0] != kTextOne ||
+      static_cast<uint8_t>(body[1]) != body.size() - 2 ||
+      !IsAscii(body.data() + 2, body.size() - 2)) {
+    return false;
+  }
+  if (first.op == Op::kText) Put(static_cast<char*>(out) + first.offset, body.substr(2));
+  return true;
+}
+
+inline WireStatus WireTable::TakeBytes(const Field& field, const Input& input, char* out) const {
   switch (field.op) {
-    case Op::kText:
-      Put(out + field.offset, input.body);
-      return WireStatus::kOk;
-    case Op::kKind: {
-      WireKind& kind = *reinterpret_cast<WireKind*>(out + field.offset);
-      if (kind.number != 0) return WireStatus::kMerged;
-      kind = {input.number, input.body};
-      return WireStatus::kOk;
-    }
-    case Op::kPresent:
-      out[field.offset] = 1;
+    case Op::kSub:
+      if (field.present != 0) out[field.present] = 1;
+      out += field.offset;
       break;
     case Op::kList: {
       WireList& list = *reinterpret_cast<WireList*>(out + field.offset);
@@ -297,16 +201,24 @@ WireStatus WireTable::TakeBytes(const Field& field, const Input& input, char* ou
       }
       break;
     }
-    case Op::kSub:
-      if (field.present != 0) out[field.present] = 1;
+    case Op::kKind: {
+      WireKind& kind = *reinterpret_cast<WireKind*>(out + field.offset);
+      if (kind.number != 0) return WireStatus::kMerged;
+      kind = {input.number, input.body};
+      return WireStatus::kOk;
+    }
+    case Op::kPresent:
+      out[field.offset] = 1;
       break;
     default:
       break;
   }
+  if (field.text) return IsUtf8(input.body) ? WireStatus::kOk : WireStatus::kBad;
   if (field.sub == nullptr) return WireStatus::kOk;
   if (input.depth == 0) return WireStatus::kBad;
-  return field.sub->Read(input.body, field.op == Op::kSub ? out + field.offset : nullptr,
-                         input.depth - 1);
+  if (field.op != Op::kSub) out = nullptr;
+  if (field.sub->TakeOneText(input.body, out)) return WireStatus::kOk;
+  return field.sub->Read(input.body, out, input.depth - 1);
 }
 
 WireStatus WireTable::Read(std::string_view bytes, void* out, int depth) const {
@@ -318,7 +230,7 @@ WireStatus WireTable::Read(std::string_view bytes, void* out, int depth) const {
     uint32_t tag = 0;
     if (!ReadTag(at, end, tag)) return WireStatus::kBad;
     const uint32_t slot = SlotOf(tag >> 3);
-    const Field& field = fields_[slot];
+    const Field& field = fields_.data()[slot];  // SlotOf is within bounds
     if (field.wire_type != (tag & 7)) {
       if (!SkipValue(at, end, tag, depth)) return WireStatus::kBad;
       continue;
@@ -336,7 +248,8 @@ WireStatus WireTable::Read(std::string_view bytes, void* out, int depth) const {
     const char* const body = at;
     at += size;
     if (field.text && field.op <= Op::kText) {  // the most frequent fields
-      if (!IsAscii(body, size) && !IsUtf8({body, size})) return WireStatus::kBad;
+      if (!IsAscii(body, size) && !IsUtf8({body, size})) [[unlikely]]
+        return WireStatus::kBad;
       if (field.op == Op::kText) new (static_cast<char*>(out) + field.offset) Body(body, size);
       continue;
     }

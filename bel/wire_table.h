@@ -128,6 +128,10 @@ class WireTable {
   static void TakeNumber(const Field& field, uint64_t value, char* out);
   WireStatus TakeBytes(const Field& field, const Input& input, char* out) const;
 
+  // True: the body was one short text of ASCII as field 1 and nothing else, and has been taken. By
+  // far the most frequent message.
+  bool TakeOneText(std::string_view body, void* out) const;
+
   std::array<Field, 64> fields_{};  // by slot; 0: unknown to the table
 };
 
