@@ -173,28 +173,6 @@ Index BuildState::FindJob(std::string_view label) const {
   return job_names_.Find(HashBytes(label), [&](Index i) { return jobs_[i].label == label; });
 }
 
-bool BuildState::Usable(Index partition) const {
-  const Index current = partitions_[partition].current;
-  return current != kNone && instances_[current].taints.empty();
-}
-
-Index BuildState::LiveInstance(Index partition) const {
-  const Index newest = partitions_[partition].newest;
-  return newest == kNone || InstanceFinal(newest) ? kNone : newest;
-}
-
-v1::PartitionStatus BuildState::RefStatus(Index partition) const {
-  if (Usable(partition)) return v1::PARTITION_AVAILABLE;
-  const Index newest = partitions_[partition].newest;
-  return newest == kNone ? v1::PARTITION_UNKNOWN : instances_[newest].status;
-}
-
-bool BuildState::InstanceFinal(Index instance) const {
-  const v1::PartitionStatus status = instances_[instance].status;
-  return status == v1::PARTITION_AVAILABLE || status == v1::PARTITION_FAILED ||
-         status == v1::PARTITION_CANCELLED;
-}
-
 bool BuildState::RunLive(Index run) const {
   return runs_[run].status == v1::JOB_SCHEDULED || runs_[run].status == v1::JOB_RUNNING;
 }
@@ -264,7 +242,7 @@ BuildState::PartitionChange::PartitionChange(BuildState& state, Index partition)
     : state_(state),
       partition_(partition),
       status_(state.RefStatus(partition)),
-      usable_(state.Usable(partition)) {}
+      usable_(status_ == v1::PARTITION_AVAILABLE && state.Usable(partition)) {}
 
 BuildState::PartitionChange::~PartitionChange() {
   const v1::PartitionStatus status = state_.RefStatus(partition_);
@@ -272,7 +250,7 @@ BuildState::PartitionChange::~PartitionChange() {
     --state_.partitions_by_status_[status_];
     ++state_.partitions_by_status_[status];
   }
-  const bool usable = state_.Usable(partition_);
+  const bool usable = status == v1::PARTITION_AVAILABLE && state_.Usable(partition_);
   if (usable == usable_) return;
   for (Index want : state_.partitions_[partition_].wants) {
     usable ? --state_.wants_[want].unavailable : ++state_.wants_[want].unavailable;

@@ -47,14 +47,14 @@ class BuildState final : public StatusView {
   Index FindTaint(std::string_view id) const;
   Index FindJob(std::string_view label) const;
 
-  const Entities<Partition>& partitions() const { return partitions_; }
-  const Entities<Instance>& instances() const { return instances_; }
-  const Entities<Unit>& units() const { return units_; }
-  const Entities<Run>& runs() const { return runs_; }
-  const Entities<Build>& builds() const { return builds_; }
-  const Entities<Want>& wants() const { return wants_; }
-  const Entities<Taint>& taints() const { return taints_; }
-  const Entities<Job>& jobs() const { return jobs_; }
+  const EntityList<Partition>& partitions() const { return partitions_; }
+  const EntityList<Instance>& instances() const { return instances_; }
+  const EntityList<Unit>& units() const { return units_; }
+  const EntityList<Run>& runs() const { return runs_; }
+  const EntityList<Build>& builds() const { return builds_; }
+  const EntityList<Want>& wants() const { return wants_; }
+  const EntityList<Taint>& taints() const { return taints_; }
+  const EntityList<Job>& jobs() const { return jobs_; }
   const Partition& partition(Index i) const { return partitions_[i]; }
   const Instance& instance(Index i) const { return instances_[i]; }
   const Unit& unit(Index i) const { return units_[i]; }
@@ -74,12 +74,26 @@ class BuildState final : public StatusView {
 
   // ---- What the fields mean together.
   // A current instance that no taint hits: the data may be used.
-  bool Usable(Index partition) const;
+  bool Usable(Index partition) const {
+    const Index current = partitions_[partition].current;
+    return current != kNone && instances_[current].taints.empty();
+  }
   // The newest instance if it is not final (work is requested or under way), else kNone.
-  Index LiveInstance(Index partition) const;
+  Index LiveInstance(Index partition) const {
+    const Index newest = partitions_[partition].newest;
+    return newest == kNone || InstanceFinal(newest) ? kNone : newest;
+  }
   // AVAILABLE while the current instance is usable; else the newest instance's status.
-  v1::PartitionStatus RefStatus(Index partition) const;
-  bool InstanceFinal(Index instance) const;
+  v1::PartitionStatus RefStatus(Index partition) const {
+    if (Usable(partition)) return v1::PARTITION_AVAILABLE;
+    const Index newest = partitions_[partition].newest;
+    return newest == kNone ? v1::PARTITION_UNKNOWN : instances_[newest].status;
+  }
+  bool InstanceFinal(Index instance) const {
+    const v1::PartitionStatus status = instances_[instance].status;
+    return status == v1::PARTITION_AVAILABLE || status == v1::PARTITION_FAILED ||
+           status == v1::PARTITION_CANCELLED;
+  }
   bool RunLive(Index run) const;
   bool BuildOpen(Index build) const;
   // The want's newest build, or kNone.
@@ -98,7 +112,6 @@ class BuildState final : public StatusView {
   friend class StateAccess;
   // Entity by id, made when unknown.
   Index InternPartition(std::string_view ref);
-  Index InternInstance(const PartitionView& event);
   Index InternRun(std::string_view id);
   Index InternBuild(std::string_view id);
   Index InternWant(std::string_view id);
@@ -127,6 +140,8 @@ class BuildState final : public StatusView {
   void StartRun(Index run, const EventView& event, const JobView& job);
   void EndRun(Index run, const JobView& event, TimeNs now);
   void PlanTask(Index build, const TaskView& task);
+  void Request(Index instance, const EventView& event);
+  // Within a PartitionChange.
   void SetInstanceStatus(Index instance, v1::PartitionStatus status, TimeNs now);
   void CreateTaint(Index taint, const TaintView& event, TimeNs now);
   void HitInstance(Index taint, Index instance);
@@ -140,14 +155,14 @@ class BuildState final : public StatusView {
 
   int64_t idx_ = 0;
   TimeNs last_event_at_ = 0;
-  Entities<Partition> partitions_;
-  Entities<Instance> instances_;
-  Entities<Unit> units_;
-  Entities<Run> runs_;
-  Entities<Build> builds_;
-  Entities<Want> wants_;
-  Entities<Taint> taints_;
-  Entities<Job> jobs_;
+  EntityList<Partition> partitions_;
+  EntityList<Instance> instances_;
+  EntityList<Unit> units_;
+  EntityList<Run> runs_;
+  EntityList<Build> builds_;
+  EntityList<Want> wants_;
+  EntityList<Taint> taints_;
+  EntityList<Job> jobs_;
   NameTable partition_names_, instance_names_, run_names_, build_names_, want_names_, taint_names_,
       job_names_;
   RefOrder by_ref_{partitions_};

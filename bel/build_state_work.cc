@@ -1,5 +1,6 @@
 // What events about work do: builds, plans, instances, runs, delegations, adoptions.
 #include <algorithm>
+#include <utility>
 
 #include "bel/build_state.h"
 #include "bel/partition_change.h"
@@ -104,43 +105,39 @@ void BuildState::Unblock(Index index) {
   wants_[index].blocked_on.clear();
 }
 
-Index BuildState::InternInstance(const PartitionView& event) {
-  const auto [index, added] = InternById(instance_names_, instances_, event.instance_id);
-  if (!added) return index;
-  const Index partition = InternPartition(event.partition_ref.str);
-  const PartitionChange change(*this, partition);
-  Instance& made = instances_[index];
-  Partition& owner = partitions_[partition];
-  made.partition = partition;
-  made.previous = owner.newest;
-  made.ordinal = event.ordinal ? event.ordinal : owner.instances + 1;
-  owner.instances = std::max(owner.instances, made.ordinal);
-  owner.newest = index;
-  return index;
-}
-
 void BuildState::Apply(const EventView& event, const PartitionView& change) {
-  const Index index = InternInstance(change);
-  const Index build = FindBuild(event.build_request_id);
+  const auto [index, added] = InternById(instance_names_, instances_, change.instance_id);
   Instance& instance = instances_[index];
-  if (change.status_code == v1::PARTITION_REQUESTED) {
-    instance.requested_at = event.timestamp;
-    instance.build = build;
-    if (build != kNone) {
-      ++builds_[build].open_instances;
-      builds_[build].requested.push_back(index);
+  if (added) instance.partition = InternPartition(change.partition_ref.str);
+  Partition& partition = partitions_[instance.partition];
+  {
+    const PartitionChange counted(*this, instance.partition);
+    if (added) {
+      instance.previous = std::exchange(partition.newest, index);
+      instance.ordinal = change.ordinal ? change.ordinal : partition.instances + 1;
+      partition.instances = std::max(partition.instances, instance.ordinal);
     }
+    if (change.status_code == v1::PARTITION_REQUESTED) Request(index, event);
+    if (change.has_cause) instance.cause = CauseOf(change.cause);
+    if (change.has_external) instance.external = true;
+    SetInstanceStatus(index, static_cast<v1::PartitionStatus>(change.status_code), event.timestamp);
   }
-  if (change.has_cause) instance.cause = CauseOf(change.cause);
-  if (change.has_external) instance.external = true;
-  SetInstanceStatus(index, static_cast<v1::PartitionStatus>(change.status_code), event.timestamp);
   if (!change.tainted_by.empty()) TaintResult(index, FindTaint(change.tainted_by));
   if (instance.build != kNone) {
     builds_[instance.build].last_idx = idx_;
     const Index want = builds_[instance.build].want;
     if (want != kNone) wants_[want].last_idx = idx_;
   }
-  for (Index want : partitions_[instance.partition].wants) wants_[want].last_idx = idx_;
+  for (Index want : partition.wants) wants_[want].last_idx = idx_;
+}
+
+void BuildState::Request(Index index, const EventView& event) {
+  Instance& instance = instances_[index];
+  instance.requested_at = event.timestamp;
+  instance.build = FindBuild(event.build_request_id);
+  if (instance.build == kNone) return;
+  ++builds_[instance.build].open_instances;
+  builds_[instance.build].requested.push_back(index);
 }
 
 // The event names one taint; every taint in force that came while the run was live hits as well.
@@ -159,7 +156,6 @@ void BuildState::TaintResult(Index index, Index named) {
 void BuildState::SetInstanceStatus(Index index, v1::PartitionStatus status, TimeNs now) {
   Instance& instance = instances_[index];
   Partition& partition = partitions_[instance.partition];
-  const PartitionChange change(*this, instance.partition);
   const bool was_final = InstanceFinal(index);
   instance.status = status;
   instance.updated_at = now;

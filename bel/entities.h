@@ -7,7 +7,6 @@
 
 #include <absl/container/btree_map.h>
 
-#include <boost/container/deque.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 #include "bel/base/clock.h"
 #include "bel/compact.h"
 #include "bel/entity_id.h"
+#include "bel/entity_list.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
@@ -23,11 +23,6 @@ namespace databuild {
 using Index = uint32_t;
 inline constexpr Index kNone = UINT32_MAX;
 using IndexList = SmallList<Index>;
-
-// Elements stay where they are; grows a block of 16 KiB at a time.
-template <class T>
-using Entities = boost::container::deque<
-    T, void, boost::container::deque_options<boost::container::block_bytes<16 << 10>>::type>;
 
 // Why something did not come to be: the root, never an intermediate.
 struct CauseInfo {

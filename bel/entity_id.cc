@@ -9,18 +9,11 @@ uint64_t HashUuid(const UuidBytes& uuid) {
   return HashBytes({reinterpret_cast<const char*>(uuid.data()), uuid.size()});
 }
 
-bool LowerCase(std::string_view text) {
-  for (const char c : text) {
-    if (c >= 'A' && c <= 'F') return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 IdKey::IdKey(std::string_view text) : text_(text) {
-  const auto parsed = ParseUuid(text);
-  is_uuid_ = parsed && ((*parsed)[8] & 0xc0) == 0x80 && LowerCase(text);
+  const auto parsed = ParseCanonicalUuid(text);
+  is_uuid_ = parsed && ((*parsed)[8] & 0xc0) == 0x80;
   if (is_uuid_) uuid_ = *parsed;
   hash_ = is_uuid_ ? HashUuid(uuid_) : HashBytes(text, 1);
 }

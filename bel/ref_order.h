@@ -12,16 +12,16 @@
 namespace databuild {
 
 // Puts them in bytewise order of ref, all at once.
-void SortByRef(const Entities<Partition>& partitions, std::vector<Index>& order);
+void SortByRef(const EntityList<Partition>& partitions, std::vector<Index>& order);
 
 class RefOrder {
  public:
-  explicit RefOrder(const Entities<Partition>& partitions) : order_(ByRef{&partitions}) {}
+  explicit RefOrder(const EntityList<Partition>& partitions) : order_(ByRef{&partitions}) {}
 
  private:
   struct ByRef {
     using is_transparent = void;
-    const Entities<Partition>* partitions;
+    const EntityList<Partition>* partitions;
     std::string_view Ref(Index i) const { return (*partitions)[i].ref; }
     std::string_view Ref(std::string_view ref) const { return ref; }
     template <class A, class B>

@@ -33,6 +33,24 @@ TEST(Uuid, RefusesEverythingElse) {
   }
 }
 
+// Any byte at any place: canonical is what comes back as it was.
+TEST(Uuid, CanonicalIsLowerCaseAlone) {
+  const std::string good = "fda159f2-bafe-4270-91ba-c7a946c0f2ba";
+  for (size_t at = 0; at < good.size(); ++at) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text = good;
+      text[at] = static_cast<char>(byte);
+      const auto any = ParseUuid(text);
+      const auto canonical = ParseCanonicalUuid(text);
+      ASSERT_EQ(canonical.has_value(), any && FormatUuid(*any) == text) << text;
+      ASSERT_EQ(any.has_value(), good[at] == '-' ? byte == '-' : std::isxdigit(byte) != 0) << text;
+      ASSERT_TRUE(!canonical || *canonical == *any);
+    }
+  }
+  EXPECT_FALSE(ParseCanonicalUuid(good + "a"));
+  EXPECT_FALSE(ParseCanonicalUuid(good.substr(1)));
+}
+
 TEST(Uuid, RandomOnesAreVersionFourAndDiffer) {
   const std::string one = RandomUuid();
   EXPECT_EQ(one[14], '4');

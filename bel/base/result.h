@@ -42,8 +42,8 @@ template <typename T = std::monostate>
 class [[nodiscard]] Result {
  public:
   Result() requires std::is_default_constructible_v<T> : value_(T{}) {}
-  Result(T value) : value_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
-  Result(Error error) : value_(std::move(error)) {}       // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}      // NOLINT(google-explicit-constructor)
+  Result(Error error) : value_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return std::holds_alternative<T>(value_); }
   explicit operator bool() const { return ok(); }
@@ -74,10 +74,10 @@ using Status = Result<std::monostate>;
 }  // namespace databuild
 
 // Returns the error of `expr` from the enclosing function, if there is one.
-#define RETURN_IF_ERROR(expr)                                             \
-  do {                                                                    \
+#define RETURN_IF_ERROR(expr)                                                 \
+  do {                                                                        \
     if (auto return_if_error_result_ = (expr); !return_if_error_result_.ok()) \
-      return return_if_error_result_.error();                             \
+      return return_if_error_result_.error();                                 \
   } while (false)
 
 #define DATABUILD_CONCAT_INNER(a, b) a##b
