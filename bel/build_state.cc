@@ -66,7 +66,7 @@ void BuildState::Apply(const v1::BuildEvent& event) {
 
 void BuildState::Apply(const EventView&, const RunCancelView& cancel) {
   const Index run = FindRun(cancel.job_run_id);
-  if (run != kNone) runs_[run].cancel_requested = true;
+  if (run != kNone) runs_[run].extra.Edit().cancel_requested = true;
 }
 
 void BuildState::Apply(const EventView& event, const BuildCancelView& cancel) {
@@ -134,12 +134,12 @@ bool BuildState::HasMark(EntityKind kind, std::string_view id, std::string_view 
   }
   if (kind == EntityKind::kRun) {
     const Index i = FindRun(id);
-    return i != kNone && mark == "cancel" && runs_[i].cancel_requested;
+    return i != kNone && mark == "cancel" && runs_[i].extra->cancel_requested;
   }
   if (kind == EntityKind::kInstance && mark.starts_with("invalidated:")) {
     const Index i = FindInstance(id), taint = FindTaint(mark.substr(sizeof("invalidated:") - 1));
     if (i == kNone || taint == kNone) return false;
-    const auto& taints = instances_[i].taints;
+    const auto& taints = instances_[i].extra->taints;
     return std::find(taints.begin(), taints.end(), taint) != taints.end();
   }
   return false;

@@ -76,7 +76,7 @@ class BuildState final : public StatusView {
   // A current instance that no taint hits: the data may be used.
   bool Usable(Index partition) const {
     const Index current = partitions_[partition].current;
-    return current != kNone && instances_[current].taints.empty();
+    return current != kNone && !instances_[current].Tainted();
   }
   // The newest instance if it is not final (work is requested or under way), else kNone.
   Index LiveInstance(Index partition) const {

@@ -125,8 +125,9 @@ void BuildState::CreateTaint(Index index, const TaintView& event, TimeNs now) {
 
 void BuildState::Apply(const EventView& event, const InvalidationView& hit) {
   const Index partition = InternPartition(hit.partition_ref.str);
-  ++partitions_[partition].invalidations;
-  partitions_[partition].last_invalidated = event.timestamp;
+  Partition::Extra& extra = partitions_[partition].extra.Edit();
+  ++extra.invalidations;
+  extra.last_invalidated = event.timestamp;
   const Index taint = FindTaint(hit.taint_id), instance = FindInstance(hit.instance_id);
   if (taint != kNone && instance != kNone) HitInstance(taint, instance);
 }
@@ -134,7 +135,7 @@ void BuildState::Apply(const EventView& event, const InvalidationView& hit) {
 void BuildState::HitInstance(Index taint, Index instance) {
   const Index partition = instances_[instance].partition;
   const PartitionChange change(*this, partition);
-  AddOnce(instances_[instance].taints, taint);
+  AddOnce(instances_[instance].extra.Edit().taints, taint);
   for (Index want : partitions_[partition].wants)
     wants_[want].last_idx = wants_[want].taint_idx = idx_;
 }
@@ -143,7 +144,7 @@ void BuildState::LiftTaint(Index index) {
   const auto lift = [&](Index instance) {
     const Index partition = instances_[instance].partition;
     const PartitionChange change(*this, partition);
-    Erase(instances_[instance].taints, index);
+    Erase(instances_[instance].extra.Edit().taints, index);
     for (Index want : partitions_[partition].wants) wants_[want].last_idx = idx_;
   };
   for (Index instance : taints_[index].instances) lift(instance);

@@ -42,7 +42,7 @@ void BuildState::StartRun(Index index, const EventView& event, const JobView& jo
   run.attempt = job_event.attempt;
   run.scheduled_at = event.timestamp;
   run.scheduled_idx = idx_;
-  run.message = job_event.message;
+  if (!job_event.message.empty()) run.extra.Edit().message = job_event.message;
   for (const RefView ref : job_event.target_partitions) {
     run.partitions.push_back(InternPartition(ref.str));
   }
@@ -75,13 +75,13 @@ void BuildState::EndRun(Index index, const JobView& job_event, TimeNs now) {
   run.ended_at = job_event.finished_at ? job_event.finished_at : now;
   run.outcome = static_cast<v1::JobOutcome>(job_event.outcome);
   ++runs_by_outcome_[run.outcome];
-  run.reason = job_event.reason;
-  if (!job_event.message.empty()) run.message = job_event.message;
+  if (!job_event.reason.empty()) run.extra.Edit().reason = job_event.reason;
+  if (!job_event.message.empty()) run.extra.Edit().message = job_event.message;
   if (job_event.exit_code.present) {
     run.exit_code = static_cast<int32_t>(job_event.exit_code.value);
   }
   for (const RefView ref : job_event.missing_dependencies) {
-    run.missing.push_back(InternPartition(ref.str));
+    run.extra.Edit().missing.push_back(InternPartition(ref.str));
   }
   Job& job = jobs_[run.job == kNone ? InternJob("") : run.job];
   if (job.active_runs > 0) --job.active_runs;
@@ -100,7 +100,7 @@ void BuildState::EndRun(Index index, const JobView& job_event, TimeNs now) {
   }
   if (run.status != v1::JOB_FAILED) return;
   for (Index instance : run.instances) {
-    Instance& made = instances_[instance];
+    Instance::Extra& made = instances_[instance].extra.Edit();
     made.last_failure_at = now;
     if (IsFailure(run.outcome)) ++made.failed_runs;
     if (IsInfrastructure(run.outcome)) ++made.lost_runs;

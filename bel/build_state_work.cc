@@ -8,12 +8,9 @@
 namespace databuild {
 namespace {
 
-Rare<CauseInfo> CauseOf(const CauseView& cause) {
-  Rare<CauseInfo> made;
-  made.Edit() = {std::string(cause.partition_ref), std::string(cause.job_run_id),
-                 std::string(cause.job_label), std::string(cause.reason),
-                 std::string(cause.message)};
-  return made;
+CauseInfo CauseOf(const CauseView& cause) {
+  return {std::string(cause.partition_ref), std::string(cause.job_run_id),
+          std::string(cause.job_label), std::string(cause.reason), std::string(cause.message)};
 }
 
 }  // namespace
@@ -30,7 +27,7 @@ void BuildState::Apply(const EventView& event, const BuildRequestView& request) 
   if (!planning && build.planned_idx == 0) build.planned_idx = idx_;
   if (!request.reason.empty()) build.reason = request.reason;
   if (!request.message.empty()) build.message = request.message;
-  if (request.has_cause) build.cause = CauseOf(request.cause);
+  if (request.has_cause) build.cause.Edit() = CauseOf(request.cause);
   switch (build.status) {
     case v1::BUILD_REQUEST_RECEIVED: {
       build.received_at = event.timestamp;
@@ -64,7 +61,7 @@ void BuildState::Apply(const EventView& event, const BuildRequestView& request) 
 void BuildState::CloseBuild(Index index) {
   Build& build = builds_[index];
   for (const auto& [partition, delegation] : build.delegations) {
-    Erase(partitions_[partition].delegators, index);
+    Erase(partitions_[partition].extra.Edit().delegators, index);
   }
   open_plans_.erase(index);
   if (build.want == kNone) return;
@@ -84,7 +81,8 @@ void BuildState::BlockWant(Index index) {
     if (instance == kNone || !InstanceFinal(instance)) return;
     const Instance& made = instances_[instance];
     if (made.status == v1::PARTITION_AVAILABLE) return;
-    roots.push_back(made.cause->ref.empty() ? made.partition : InternPartition(made.cause->ref));
+    roots.push_back(made.extra->cause.ref.empty() ? made.partition
+                                                  : InternPartition(made.extra->cause.ref));
   };
   for (Index unit : build.units) {
     for (Index instance : units_[unit].instances) add_root(instance);
@@ -97,11 +95,12 @@ void BuildState::BlockWant(Index index) {
   std::sort(roots.begin(), roots.end());
   roots.Truncate(std::unique(roots.begin(), roots.end()));
   want.blocked_on = roots;
-  for (Index partition : roots) partitions_[partition].blocked.push_back(build.want);
+  for (Index partition : roots) partitions_[partition].extra.Edit().blocked.push_back(build.want);
 }
 
 void BuildState::Unblock(Index index) {
-  for (Index partition : wants_[index].blocked_on) Erase(partitions_[partition].blocked, index);
+  for (Index partition : wants_[index].blocked_on)
+    Erase(partitions_[partition].extra.Edit().blocked, index);
   wants_[index].blocked_on.clear();
 }
 
@@ -118,8 +117,8 @@ void BuildState::Apply(const EventView& event, const PartitionView& change) {
       partition.instances = std::max(partition.instances, instance.ordinal);
     }
     if (change.status_code == v1::PARTITION_REQUESTED) Request(index, event);
-    if (change.has_cause) instance.cause = CauseOf(change.cause);
-    if (change.has_external) instance.external = true;
+    if (change.has_cause) instance.extra.Edit().cause = CauseOf(change.cause);
+    if (change.has_external) instance.extra.Edit().external = true;
     SetInstanceStatus(index, static_cast<v1::PartitionStatus>(change.status_code), event.timestamp);
   }
   if (!change.tainted_by.empty()) TaintResult(index, FindTaint(change.tainted_by));
@@ -234,7 +233,7 @@ void BuildState::Apply(const EventView& event, const DelegationView& delegation)
     if (ref.empty()) return;
     const Index partition = InternPartition(ref);
     builds_[build].delegations[partition] = {owner, delegation.historical ? 1U : 0U};
-    if (BuildOpen(build)) AddOnce(partitions_[partition].delegators, build);
+    if (BuildOpen(build)) AddOnce(partitions_[partition].extra.Edit().delegators, build);
     ++delegations_;
   };
   delegate(delegation.partition_ref.str);
@@ -251,7 +250,7 @@ void BuildState::Apply(const EventView&, const AdoptionView& adoption) {
     Instance& instance = instances_[index];
     instance.build = to;
     builds_[to].delegations.erase(instance.partition);
-    Erase(partitions_[instance.partition].delegators, to);
+    Erase(partitions_[instance.partition].extra.Edit().delegators, to);
     if (!InstanceFinal(index)) {
       if (builds_[from].open_instances > 0) --builds_[from].open_instances;
       ++builds_[to].open_instances;

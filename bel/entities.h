@@ -1,8 +1,9 @@
 // What the fold knows of each thing in a graph. Plain values, linked by index into BuildState's
 // arrays.
 //
-// Indexes are dense, never reused, and valid for the life of the BuildState. kNone means "none".
-// Times are Unix nanoseconds; 0 means "not yet". `*_idx` are positions in the log.
+// An `extra` holds what few of a kind have. Indexes are dense, never reused, and valid for the life
+// of the BuildState. kNone means "none". Times are Unix nanoseconds; 0 means "not yet". `*_idx` are
+// positions in the log.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -39,13 +40,17 @@ struct Partition {
   Index newest = kNone;   // newest instance of any status
   Index current = kNone;  // newest AVAILABLE instance
   uint32_t instances = 0;
-  uint32_t invalidations = 0;
   TimeNs last_updated = 0;
-  TimeNs last_invalidated = 0;
-  IndexList wants;       // live wants that contain the ref
-  IndexList waiters;     // units with a MATERIALIZE input on the ref; may hold finished ones
-  IndexList delegators;  // open builds that leave the ref to another build
-  IndexList blocked;     // live wants whose last build ended for want of this ref
+  IndexList wants;    // live wants that contain the ref
+  IndexList waiters;  // units with a MATERIALIZE input on the ref; may hold finished ones
+
+  struct Extra {
+    IndexList delegators;  // open builds that leave the ref to another build
+    IndexList blocked;     // live wants whose last build ended for want of this ref
+    uint32_t invalidations = 0;
+    TimeNs last_invalidated = 0;
+  };
+  Rare<Extra> extra;
 };
 
 // One build of a ref. AVAILABLE, FAILED and CANCELLED are final; trying again is a new instance.
@@ -59,15 +64,21 @@ struct Instance {
   Index unit = kNone;   // how it is made; kNone until analyzed, or external
   Index run = kNone;    // newest run over it
   uint32_t runs = 0;
-  uint32_t failed_runs = 0;  // count against retry.limit
-  uint32_t lost_runs = 0;    // count against retry.infrastructureLimit
-  IndexList taints;          // taints in force on it; not empty: not to be used
   TimeNs requested_at = 0;
   TimeNs updated_at = 0;
-  TimeNs last_failure_at = 0;
   int64_t available_idx = 0;
-  bool external = false;
-  Rare<CauseInfo> cause;  // of FAILED and CANCELLED
+
+  struct Extra {
+    IndexList taints;          // taints in force on it; not empty: not to be used
+    uint32_t failed_runs = 0;  // count against retry.limit
+    uint32_t lost_runs = 0;    // count against retry.infrastructureLimit
+    TimeNs last_failure_at = 0;
+    bool external = false;
+    CauseInfo cause;  // of FAILED and CANCELLED
+  };
+  Rare<Extra> extra;
+
+  bool Tainted() const { return extra.present() && !extra->taints.empty(); }
 };
 
 struct UnitInput {
@@ -99,17 +110,21 @@ struct Run {
   IndexList partitions;  // targets
   IndexList instances;   // same order; empty for SKIPPED
   IndexList inputs;      // instances it was told to read
-  IndexList missing;     // partitions it reported as missing
   int64_t scheduled_idx = 0;
   TimeNs scheduled_at = 0;
   TimeNs started_at = 0;
   TimeNs ended_at = 0;
-  bool cancel_requested = false;
   std::optional<int32_t> exit_code;
-  CompactText reason;
-  CompactText message;
   CompactText job_name;  // of the Kubernetes Job, once seen
   int64_t last_idx = 0;
+
+  struct Extra {
+    IndexList missing;  // partitions it reported as missing
+    bool cancel_requested = false;
+    std::string reason;
+    std::string message;
+  };
+  Rare<Extra> extra;
 };
 
 struct Delegation {

@@ -1,6 +1,7 @@
 #include "bel/event_log.h"
 
 #include <algorithm>
+#include <future>
 #include <map>
 
 #include "bel/base/log.h"
@@ -18,6 +19,7 @@ namespace databuild {
 namespace {
 
 constexpr ListRange kReplayPage{0, 8'192, 16 << 20};
+constexpr size_t kLeastEventBytes = 40;  // its event_id and what goes round it
 
 Error About(const std::string& graph, const Error& error) {
   return Error{error.code, "append to log of graph " + graph + ": " + error.message};
@@ -111,22 +113,29 @@ void EventLog::LoadSnapshot(const Acquired& acquired) {
 }
 
 // From the snapshot on; of the events before it the newest are read too, for their ids and the
-// tail.
+// tail. While a page is folded the next one is read.
 Status EventLog::Replay(const Acquired& acquired) {
   const int64_t window = acquired.head - static_cast<int64_t>(kDedupeWindow);
   int64_t idx = std::max(acquired.floor, std::min(opened_from_snapshot_, window));
+  const auto read = [&](int64_t since_idx) {
+    ListRange range = kReplayPage;
+    range.since_idx = since_idx;
+    range.limit = std::min(range.limit, acquired.head - since_idx);
+    return std::async(std::launch::async,
+                      [this, range] { return options_.storage->List(options_.graph, range); });
+  };
+  std::future<Result<StoredPage>> next;
+  if (idx < acquired.head) next = read(idx);
   state_->BeginReplay();
   while (idx < acquired.head) {
-    ListRange range = kReplayPage;
-    range.since_idx = idx;
-    range.limit = std::min(range.limit, acquired.head - idx);
-    ASSIGN_OR_RETURN(const StoredPage page, options_.storage->List(options_.graph, range));
-    if (page.at.log_id != log_id_ || page.at.head < acquired.head) {
+    ASSIGN_OR_RETURN(const StoredPage page, next.get());
+    if (page.at.log_id != log_id_ || page.at.head < acquired.head || page.events.empty()) {
       return Error{Errc::kCorrupt,
                    "log of graph " + options_.graph + " was replaced while it was read"};
     }
-    for (const StoredEvent& stored : page.events) RETURN_IF_ERROR(FoldStored(stored));
     idx = page.events.back().idx;
+    if (idx < acquired.head) next = read(idx);
+    for (const StoredEvent& stored : page.events) RETURN_IF_ERROR(FoldStored(stored, acquired));
   }
   state_->EndReplay();
   in_flight_->newest_idx = acquired.head;
@@ -134,7 +143,7 @@ Status EventLog::Replay(const Acquired& acquired) {
   return {};
 }
 
-Status EventLog::FoldStored(const StoredEvent& stored) {
+Status EventLog::FoldStored(const StoredEvent& stored, const Acquired& acquired) {
   EventView event;
   if (const Status good = ViewEvent(stored, decoder_, event); !good.ok()) {
     return Error{good.error().code, "log of graph " + options_.graph + ": " + good.error().message};
@@ -145,8 +154,14 @@ Status EventLog::FoldStored(const StoredEvent& stored) {
     postings_->Add(event, *state_);
     head_.store(stored.idx, std::memory_order_release);
   }
-  tail_->Push(stored.idx, stored.payload);
-  if (const auto id = ParseUuid(stored.event_id)) in_flight_->ids.Add(*id, stored.idx);
+  // Events that newer ones would push out anyway are left out.
+  const int64_t newer = acquired.head - stored.idx;
+  if (newer <= static_cast<int64_t>(options_.tail_bytes / kLeastEventBytes)) {
+    tail_->Push(stored.idx, stored.payload);
+  }
+  if (newer < static_cast<int64_t>(kDedupeWindow)) {
+    if (const auto id = ParseUuid(stored.event_id)) in_flight_->ids.Add(*id, stored.idx);
+  }
   return {};
 }
 

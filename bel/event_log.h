@@ -166,7 +166,7 @@ class EventLog {
 
   explicit EventLog(LogOptions options);
   Status Replay(const Acquired& acquired);
-  Status FoldStored(const StoredEvent& stored);
+  Status FoldStored(const StoredEvent& stored, const Acquired& acquired);
   void LoadSnapshot(const Acquired& acquired);
   void JoinWriter(const Acquired& acquired);
   Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent> events);

@@ -225,7 +225,7 @@ std::vector<Index> ActiveBuilds(const BuildState& state, Index partition) {
   if (live != kNone && state.instance(live).build != kNone) {
     builds.insert(state.instance(live).build);
   }
-  for (const Index build : state.partition(partition).delegators) builds.insert(build);
+  for (const Index build : state.partition(partition).extra->delegators) builds.insert(build);
   std::erase_if(builds, [&](Index build) { return !state.BuildOpen(build); });
   return {builds.begin(), builds.end()};
 }

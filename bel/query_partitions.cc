@@ -150,7 +150,7 @@ Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
   }
   if (partition.current == kNone) return response;
   const Instance& current = state.instance(partition.current);
-  for (Index taint : current.taints) response.add_taint_ids(state.taint(taint).id);
+  for (Index taint : current.extra->taints) response.add_taint_ids(state.taint(taint).id);
   if (current.run != kNone) {
     for (Index input : state.run(current.run).inputs)
       *response.add_upstream() = InstanceRef(state, input);

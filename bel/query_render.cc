@@ -74,7 +74,7 @@ Index ShownInstance(const BuildState& state, Index partition) {
 
 bool CurrentTainted(const BuildState& state, Index partition) {
   const Index current = state.partition(partition).current;
-  return current != kNone && !state.instance(current).taints.empty();
+  return current != kNone && state.instance(current).Tainted();
 }
 
 v1::PartitionInstanceRef InstanceRef(const BuildState& state, Index instance) {
@@ -94,7 +94,7 @@ v1::PartitionSummary PartitionRowV1(const QueryView& view, Index partition) {
   row.set_last_updated(p.last_updated);
   row.set_last_updated_time(TimeText(p.last_updated));
   row.set_builds_count(p.instances);
-  row.set_invalidation_count(p.invalidations);
+  row.set_invalidation_count(p.extra->invalidations);
   row.set_tainted(CurrentTainted(state, partition));
   if (p.current != kNone && state.instance(p.current).build != kNone) {
     row.set_last_successful_build(IdOfBuild(state, state.instance(p.current).build));
@@ -113,10 +113,10 @@ v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition) {
   row.mutable_status()->set_name(NameOf(row.status().code()));
   row.set_last_updated(static_cast<uint64_t>(p.last_updated));
   row.set_last_updated_time(TimeText(p.last_updated));
-  row.set_last_invalidated_at(static_cast<uint64_t>(p.last_invalidated));
-  row.set_last_invalidated_time(TimeText(p.last_invalidated));
+  row.set_last_invalidated_at(static_cast<uint64_t>(p.extra->last_invalidated));
+  row.set_last_invalidated_time(TimeText(p.extra->last_invalidated));
   row.set_builds_count(p.instances);
-  row.set_invalidation_count(p.invalidations);
+  row.set_invalidation_count(p.extra->invalidations);
   row.set_tainted(CurrentTainted(state, partition));
   Index before = kNone;
   for (Index i = p.newest; i != kNone; i = state.instance(i).previous) {
@@ -150,9 +150,9 @@ v1::PartitionInstance InstanceRow(const QueryView& view, Index index) {
   row.set_build_request_id(IdOfBuild(state, instance.build));
   row.set_current(state.partition(instance.partition).current == index);
   row.set_updated_at(instance.updated_at);
-  for (Index taint : instance.taints) row.add_tainted_by(state.taint(taint).id);
-  if (!instance.cause->reason.empty() || !instance.cause->ref.empty())
-    FillCause(instance.cause, *row.mutable_cause());
+  for (Index taint : instance.extra->taints) row.add_tainted_by(state.taint(taint).id);
+  const CauseInfo& cause = instance.extra->cause;
+  if (!cause.reason.empty() || !cause.ref.empty()) FillCause(cause, *row.mutable_cause());
   if (instance.run != kNone) {
     row.set_job_run_id(state.run(instance.run).id);
     for (Index input : state.run(instance.run).inputs)
@@ -174,7 +174,7 @@ v1::JobRunSummary JobRunRow(const QueryView& view, Index index) {
     row.add_target_partitions()->set_str(state.partition(partition).ref);
   for (Index instance : run.instances) row.add_instance_ids(state.instance(instance).id);
   for (Index input : run.inputs) *row.add_input_instances() = InstanceRef(state, input);
-  for (Index missing : run.missing)
+  for (Index missing : run.extra->missing)
     row.add_missing_dependencies()->set_str(state.partition(missing).ref);
   row.set_scheduled_at(run.scheduled_at);
   row.set_scheduled_time(TimeText(run.scheduled_at));
@@ -186,9 +186,9 @@ v1::JobRunSummary JobRunRow(const QueryView& view, Index index) {
   if (run.started_at != 0 && run.ended_at >= run.started_at) {
     row.set_duration_ms((run.ended_at - run.started_at) / kMillisecond);
   }
-  row.set_cancelled(run.cancel_requested || run.status == v1::JOB_CANCELLED);
-  row.set_message(run.message);
-  row.set_reason(run.reason);
+  row.set_cancelled(run.extra->cancel_requested || run.status == v1::JOB_CANCELLED);
+  row.set_message(run.extra->message);
+  row.set_reason(run.extra->reason);
   row.set_outcome(run.outcome);
   if (run.outcome != v1::JOB_OUTCOME_UNKNOWN) row.set_outcome_name(NameOf(run.outcome));
   row.set_kind(run.kind);

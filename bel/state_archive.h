@@ -34,18 +34,27 @@ void Fields(Archive& archive, CauseInfo& cause) {
 }
 
 template <class Archive>
+void Fields(Archive& archive, Partition::Extra& extra) {
+  archive(extra.delegators, extra.blocked, extra.invalidations, extra.last_invalidated);
+}
+
+template <class Archive>
 void Fields(Archive& archive, Partition& partition) {
   archive(partition.ref, partition.newest, partition.current, partition.instances,
-          partition.invalidations, partition.last_updated, partition.last_invalidated,
-          partition.wants, partition.waiters, partition.delegators, partition.blocked);
+          partition.last_updated, partition.wants, partition.waiters, partition.extra);
+}
+
+template <class Archive>
+void Fields(Archive& archive, Instance::Extra& extra) {
+  archive(extra.taints, extra.failed_runs, extra.lost_runs, extra.last_failure_at, extra.external,
+          extra.cause);
 }
 
 template <class Archive>
 void Fields(Archive& archive, Instance& instance) {
   archive(instance.id, instance.partition, instance.previous, instance.ordinal, instance.status,
-          instance.build, instance.unit, instance.run, instance.runs, instance.failed_runs,
-          instance.lost_runs, instance.taints, instance.requested_at, instance.updated_at,
-          instance.last_failure_at, instance.available_idx, instance.external, instance.cause);
+          instance.build, instance.unit, instance.run, instance.runs, instance.requested_at,
+          instance.updated_at, instance.available_idx, instance.extra);
 }
 
 template <class Archive>
@@ -54,11 +63,16 @@ void Fields(Archive& archive, Unit& unit) {
 }
 
 template <class Archive>
+void Fields(Archive& archive, Run::Extra& extra) {
+  archive(extra.missing, extra.cancel_requested, extra.reason, extra.message);
+}
+
+template <class Archive>
 void Fields(Archive& archive, Run& run) {
   archive(run.id, run.job, run.build, run.status, run.outcome, run.kind, run.generation,
-          run.attempt, run.partitions, run.instances, run.inputs, run.missing, run.scheduled_idx,
-          run.scheduled_at, run.started_at, run.ended_at, run.cancel_requested, run.exit_code,
-          run.reason, run.message, run.job_name, run.last_idx);
+          run.attempt, run.partitions, run.instances, run.inputs, run.scheduled_idx,
+          run.scheduled_at, run.started_at, run.ended_at, run.exit_code, run.job_name, run.last_idx,
+          run.extra);
 }
 
 template <class Archive>

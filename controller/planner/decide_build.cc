@@ -101,11 +101,11 @@ void Planner::DecideEnd(Index index) {
     const Instance* newest = ref.newest == kNone ? nullptr : &state_.instance(ref.newest);
     if (newest && newest->status == v1::PARTITION_FAILED &&
         newest->updated_at > build.received_at) {
-      if (!failure) failure = *newest->cause;
-    } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause->ref.empty() &&
-               newest->updated_at > build.received_at &&
-               IsUnproducible(state_.FindPartition(newest->cause->ref))) {
-      if (!unproducible) unproducible = *newest->cause;
+      if (!failure) failure = newest->extra->cause;
+    } else if (newest && newest->status == v1::PARTITION_CANCELLED &&
+               !newest->extra->cause.ref.empty() && newest->updated_at > build.received_at &&
+               IsUnproducible(state_.FindPartition(newest->extra->cause.ref))) {
+      if (!unproducible) unproducible = newest->extra->cause;
     } else if (IsUnproducible(partition)) {
       if (!unproducible) unproducible = NoProducerCause(ref.ref);
     } else {
@@ -145,8 +145,9 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
   for (Index unit : build.units) {
     for (Index instance : state_.unit(unit).instances) {
       const Instance& made = state_.instance(instance);
-      if (made.status == v1::PARTITION_CANCELLED && made.cause->reason == reason::kNoProducer) {
-        refs.insert(made.cause->ref);
+      if (made.status == v1::PARTITION_CANCELLED &&
+          made.extra->cause.reason == reason::kNoProducer) {
+        refs.insert(made.extra->cause.ref);
       }
     }
   }
@@ -182,7 +183,7 @@ void Planner::CloseUnwanted(Index index) {
       if (made.status != v1::PARTITION_BUILDING || made.run == kNone) continue;
       if (claimed_.contains(instance)) continue;  // its run ends in this very tick
       const Run& run = state_.run(made.run);
-      if (!state_.RunLive(made.run) || run.cancel_requested ||
+      if (!state_.RunLive(made.run) || run.extra->cancel_requested ||
           !cancelled_runs_.insert(made.run).second) {
         continue;
       }
@@ -198,7 +199,7 @@ void Planner::CloseUnwanted(Index index) {
 
 Index Planner::OldestDelegator(Index partition, Index except) const {
   Index oldest = kNone;
-  for (Index other : state_.partition(partition).delegators) {
+  for (Index other : state_.partition(partition).extra->delegators) {
     if (other == except || !state_.BuildOpen(other) || ended_.contains(other)) continue;
     const Build& build = state_.build(other);
     if (build.want == kNone || !state_.want(build.want).Live()) continue;
@@ -263,7 +264,7 @@ void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) 
       Claim(instance);
       adoption->add_partition_refs()->set_str(state_.partition(made.partition).ref);
       adoption->add_instance_ids(made.id);
-      for (Index other : state_.partition(made.partition).delegators) {
+      for (Index other : state_.partition(made.partition).extra->delegators) {
         if (other != to && other != from && state_.BuildOpen(other))
           others[other].push_back(made.partition);
       }

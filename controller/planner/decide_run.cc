@@ -36,7 +36,7 @@ void Planner::DecideRun(Index index) {
   if (verdict.look_again_at > now_) WakeAt(verdict.look_again_at, {KeyKind::kRun, run.id});
   if (verdict.kind == RunVerdict::Kind::kEnded) {
     if (verdict.outcome == v1::JOB_OUTCOME_SUCCEEDED) return CompleteRun(index, verdict);
-    if (!run.cancel_requested) return FailRun(index, verdict);
+    if (!run.extra->cancel_requested) return FailRun(index, verdict);
     return;  // cancelled for certain only when the Job is confirmed gone
   }
   if (job->pod && !job->pod->node_ready && job->pod->node_lost_since + kNodeLost <= now_ &&
@@ -62,7 +62,7 @@ void Planner::DecideUnseenRun(Index index) {
                                refused->second.message, now_));
   }
   if (!snapshot_.absent_runs.contains(run.id) && !IsMutant(Mutant::kNoLiveGet)) return;
-  if (run.cancel_requested) return CancelledRun(index);
+  if (run.extra->cancel_requested) return CancelledRun(index);
   if (run.status == v1::JOB_RUNNING) {
     return FailRun(index, Lost(v1::JOB_OUTCOME_DELETED, "JobDeleted",
                                "the run's Job was deleted by somebody else", now_));
@@ -146,10 +146,10 @@ bool Planner::Exhausted(Index index, const RunVerdict& verdict, CauseInfo& cause
   uint32_t failed = IsFailure(verdict.outcome) ? 1 : 0,
            lost = IsInfrastructure(verdict.outcome) ? 1 : 0;
   for (Index instance : run.instances) {
-    failed = std::max(failed,
-                      state_.instance(instance).failed_runs + (IsFailure(verdict.outcome) ? 1 : 0));
-    lost = std::max(
-        lost, state_.instance(instance).lost_runs + (IsInfrastructure(verdict.outcome) ? 1 : 0));
+    failed = std::max(failed, state_.instance(instance).extra->failed_runs +
+                                  (IsFailure(verdict.outcome) ? 1 : 0));
+    lost = std::max(lost, state_.instance(instance).extra->lost_runs +
+                              (IsInfrastructure(verdict.outcome) ? 1 : 0));
   }
   cause = {state_.partition(run.partitions.front()).ref, run.id, state_.job(run.job).label,
            verdict.reason, verdict.message};

@@ -84,7 +84,7 @@ bool Planner::ReviseUnit(Index index) {
   }
   const Index run = state_.instance(unit.instances.front()).run;
   if (run != kNone && state_.run(run).outcome == v1::JOB_OUTCOME_MISSING_DEPENDENCIES) {
-    for (Index missing : state_.run(run).missing) {
+    for (Index missing : state_.run(run).extra->missing) {
       const std::string& ref = state_.partition(missing).ref;
       if (!inputs.insert(ref).second) continue;
       v1::DataDep* input = task.mutable_config()->add_inputs();
@@ -117,7 +117,7 @@ void Planner::DecideUnit(Index index) {
   switch (inputs.state) {
     case Inputs::State::kFailed:
       return EndUnit(index, v1::PARTITION_FAILED,
-                     state_.instance(state_.partition(inputs.partition).newest).cause);
+                     state_.instance(state_.partition(inputs.partition).newest).extra->cause);
     case Inputs::State::kLost:
       needs_revision_.insert(unit.build);
       MarkBuild(unit.build);
@@ -138,13 +138,13 @@ void Planner::DecideUnit(Index index) {
 // Backoff doubles with every failed or lost run, from the logged time of the last one.
 TimeNs Planner::NextTry(const Unit& unit) const {
   const Instance& instance = state_.instance(unit.instances.front());
-  const uint32_t tries = instance.failed_runs + instance.lost_runs;
+  const uint32_t tries = instance.extra->failed_runs + instance.extra->lost_runs;
   if (tries == 0) return 0;
   const v1::RetryPolicy& retry = state_.job(unit.job).definition.retry();
   const DurationNs ceiling = static_cast<DurationNs>(retry.max_backoff_ms()) * kMillisecond;
   DurationNs backoff = static_cast<DurationNs>(retry.backoff_ms()) * kMillisecond;
   for (uint32_t i = 1; i < tries && backoff < ceiling; ++i) backoff *= 2;
-  return instance.last_failure_at + std::min(backoff, ceiling);
+  return instance.extra->last_failure_at + std::min(backoff, ceiling);
 }
 
 bool Planner::Suspended(const Unit& unit) const {
@@ -152,7 +152,7 @@ bool Planner::Suspended(const Unit& unit) const {
   const Build& build = state_.build(unit.build);
   if (!state_.want(build.want).suspend) return false;
   for (Index partition : unit.partitions) {
-    for (Index other : state_.partition(partition).delegators) {
+    for (Index other : state_.partition(partition).extra->delegators) {
       const Index want = state_.build(other).want;
       if (want != kNone && state_.want(want).Live() && !state_.want(want).suspend) return false;
     }

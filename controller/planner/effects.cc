@@ -66,7 +66,7 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
   const auto retry = [&] { WakeAt(now_ + kEffectRetry, key); };
   if (state_.RunLive(index)) {
     if (job && job->log_id != options_.log_id) return;  // foreign: reported by its refusal
-    if (run.cancel_requested) {
+    if (run.extra->cancel_requested) {
       if (job && !job->job_gone && !job->deleting) {
         effects.push_back(DeleteJob{run.id, name, job->uid});
         return retry();

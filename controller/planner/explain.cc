@@ -116,7 +116,8 @@ PartitionReason Planner::ExplainLive(Index want, Index index, TimeNs now) const 
 PartitionReason Planner::ExplainPlanning(const Instance& instance) const {
   PartitionReason why;
   why.reason = reason::kQueued;
-  why.message = instance.external ? "another graph is asked for it" : "the build is being planned";
+  why.message =
+      instance.extra->external ? "another graph is asked for it" : "the build is being planned";
   return why;
 }
 
@@ -136,8 +137,8 @@ PartitionReason Planner::ExplainReady(const Instance& instance, TimeNs now) cons
     if (instance.run != kNone) {
       const Run& run = state_.run(instance.run);
       why.job_run_id = run.id;
-      why.message = "run " + run.id + " of " + job.label + " ended with " + run.reason + " (" +
-                    run.message + "); tried again at " + FormatRfc3339(next_try);
+      why.message = "run " + run.id + " of " + job.label + " ended with " + run.extra->reason +
+                    " (" + run.extra->message + "); tried again at " + FormatRfc3339(next_try);
     }
   } else {
     why.reason = reason::kQueued;
@@ -172,13 +173,14 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
   };
   const Producer producer = catalogue_.Find(ref.ref);
   if (newest && newest->status == v1::PARTITION_FAILED) {
-    from_cause(newest->cause,
-               NeedsAPerson(newest->cause->reason) ? newest->cause->reason : reason::kBuildFailed);
+    from_cause(newest->extra->cause, NeedsAPerson(newest->extra->cause.reason)
+                                         ? newest->extra->cause.reason
+                                         : reason::kBuildFailed);
   } else if (producer.kind != Producer::Kind::kOne) {
     ExplainProducer(ref.ref, producer, why);
-  } else if (newest && newest->status == v1::PARTITION_CANCELLED && !newest->cause->ref.empty() &&
-             NeedsAPerson(newest->cause->reason)) {
-    from_cause(newest->cause, newest->cause->reason);
+  } else if (newest && newest->status == v1::PARTITION_CANCELLED &&
+             !newest->extra->cause.ref.empty() && NeedsAPerson(newest->extra->cause.reason)) {
+    from_cause(newest->extra->cause, newest->extra->cause.reason);
   } else if (build != kNone && !state_.BuildOpen(build) &&
              !state_.build(build).cause->reason.empty()) {
     from_cause(state_.build(build).cause, state_.build(build).cause->reason);

@@ -81,12 +81,12 @@ std::vector<Index> Planner::TaintsOf(Index run) const {
 void Planner::MarkRef(Index partition) {
   const Partition& ref = state_.partition(partition);
   for (Index unit : ref.waiters) MarkUnit(unit);
-  for (Index build : ref.delegators) MarkBuild(build);
+  for (Index build : ref.extra->delegators) MarkBuild(build);
   for (Index want : ref.wants) MarkWant(want);
-  for (Index want : ref.blocked) MarkWant(want);
+  for (Index want : ref.extra->blocked) MarkWant(want);
   for (Index instance = ref.newest; instance != kNone;
        instance = state_.instance(instance).previous) {
-    for (Index taint : state_.instance(instance).taints) MarkTaint(taint);
+    for (Index taint : state_.instance(instance).extra->taints) MarkTaint(taint);
   }
 }
 
