@@ -169,7 +169,7 @@ class EventLog {
   Status FoldStored(const StoredEvent& stored);
   void LoadSnapshot(const Acquired& acquired);
   void JoinWriter(const Acquired& acquired);
-  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent> events);
+  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent>& events);
   Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
   void Apply(const PendingBatch& batch);
 

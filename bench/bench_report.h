@@ -67,6 +67,11 @@ class BenchReport {
   // The same of one round: for what takes long and does not vary.
   void AddAbsolute(const Bar& bar, double value) { Add(bar, {value, 1, value}); }
 
+  // Whether any of these is to be measured.
+  static bool WantsOneOf(const std::vector<std::string>& ids) {
+    return std::any_of(ids.begin(), ids.end(), Wanted);
+  }
+
   // Of everything measured so far.
   bool all_hold() const { return all_hold_; }
 
