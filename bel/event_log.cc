@@ -80,6 +80,7 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
   log->floor_ = acquired.floor;
   const TimeNs started = set.clock->Now();
   log->LoadSnapshot(acquired);
+  RETURN_IF_ERROR(log->RequireBeginning(acquired));
   log->in_flight_ = std::make_unique<InFlight>(*log->state_);
   RETURN_IF_ERROR(log->Replay(acquired));
   log->JoinWriter(acquired);
@@ -114,6 +115,19 @@ void EventLog::LoadSnapshot(const Acquired& acquired) {
     state_ = std::make_unique<BuildState>();
     postings_ = std::make_unique<Postings>();
   }
+}
+
+// What retention has removed must be in the snapshot: a fold of the rest alone would be wrong.
+Status EventLog::RequireBeginning(const Acquired& acquired) const {
+  if (opened_from_snapshot_ >= acquired.floor) return {};
+  const std::string& folder = options_.snapshot_folder;
+  return Error{Errc::kOutOfRange,
+               "log of graph " + options_.graph + ": the events up to idx " +
+                   std::to_string(acquired.floor) + " are gone and " +
+                   (folder.empty() ? "no folder of snapshots is set"
+                                   : "no snapshot in " + folder + " reaches that far") +
+                   "; put a snapshot of idx " + std::to_string(acquired.floor) +
+                   " or later of this log there"};
 }
 
 // From the snapshot on; of the events before it the newest are read too, for their ids and the
