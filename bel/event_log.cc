@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <future>
-#include <map>
 
 #include "bel/base/log.h"
 #include "bel/base/uuid.h"
@@ -38,15 +37,22 @@ struct EventLog::InFlight {
 };
 
 struct EventLog::Accepted {
-  explicit Accepted(const InFlight& in_flight)
+  Accepted(const InFlight& in_flight, size_t events)
       : overlay(static_cast<const StatusView&>(in_flight.overlay)),
         idx(in_flight.newest_idx),
-        ts(in_flight.newest_ts) {}
+        ts(in_flight.newest_ts),
+        of(events) {
+    new_ids.reserve(events);
+    answer.reserve(events);
+    batch->stored.reserve(events);
+  }
 
   StatusOverlay overlay;
   int64_t idx;  // of the newest event so far
   TimeNs ts;
-  std::map<UuidBytes, int64_t> ids;
+  const size_t of;  // events were offered
+  EventIdWindow ids{SIZE_MAX};
+  std::vector<UuidBytes> new_ids;  // in the order of batch->stored
   std::vector<int64_t> answer;
   std::shared_ptr<PendingBatch> batch = std::make_shared<PendingBatch>();
 };
@@ -76,6 +82,7 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
   log->floor_ = acquired.floor;
   const TimeNs started = set.clock->Now();
   log->LoadSnapshot(acquired);
+  RETURN_IF_ERROR(log->RequireBeginning(acquired));
   log->in_flight_ = std::make_unique<InFlight>(*log->state_);
   RETURN_IF_ERROR(log->Replay(acquired));
   log->JoinWriter(acquired);
@@ -110,6 +117,19 @@ void EventLog::LoadSnapshot(const Acquired& acquired) {
     state_ = std::make_unique<BuildState>();
     postings_ = std::make_unique<Postings>();
   }
+}
+
+// What retention has removed must be in the snapshot: a fold of the rest alone would be wrong.
+Status EventLog::RequireBeginning(const Acquired& acquired) const {
+  if (opened_from_snapshot_ >= acquired.floor) return {};
+  const std::string& folder = options_.snapshot_folder;
+  return Error{Errc::kOutOfRange,
+               "log of graph " + options_.graph + ": the events up to idx " +
+                   std::to_string(acquired.floor) + " are gone and " +
+                   (folder.empty() ? "no folder of snapshots is set"
+                                   : "no snapshot in " + folder + " reaches that far") +
+                   "; put a snapshot of idx " + std::to_string(acquired.floor) +
+                   " or later of this log there"};
 }
 
 // From the snapshot on; of the events before it the newest are read too, for their ids and the
@@ -187,16 +207,16 @@ Result<std::vector<int64_t>> EventLog::Append(std::vector<v1::BuildEvent> events
   std::vector<int64_t> answer;
   {
     std::lock_guard lock(append_mutex_);
-    ASSIGN_OR_RETURN(answer, Accept(std::move(events)));
+    ASSIGN_OR_RETURN(answer, Accept(events));
   }
   const int64_t newest = *std::max_element(answer.begin(), answer.end());
   RETURN_IF_ERROR(writer_->AwaitDurable(stream_, newest, options_.append_timeout));
   return answer;
 }
 
-Result<std::vector<int64_t>> EventLog::Accept(std::vector<v1::BuildEvent> events) {
+Result<std::vector<int64_t>> EventLog::Accept(std::vector<v1::BuildEvent>& events) {
   in_flight_->overlay.Forget(head());
-  Accepted accepted(*in_flight_);
+  Accepted accepted(*in_flight_, events.size());
   {
     std::shared_lock lock(state_mutex_);
     for (v1::BuildEvent& event : events) {
@@ -218,9 +238,8 @@ Result<std::vector<int64_t>> EventLog::Accept(std::vector<v1::BuildEvent> events
   in_flight_->overlay.Absorb(std::move(accepted.overlay));
   in_flight_->newest_idx = accepted.idx;
   in_flight_->newest_ts = accepted.ts;
-  for (const StoredEvent& stored : accepted.batch->stored) {
-    in_flight_->ids.Add(*ParseUuid(stored.event_id), stored.idx);
-  }
+  int64_t idx = accepted.batch->first_idx();
+  for (const UuidBytes& id : accepted.new_ids) in_flight_->ids.Add(id, idx++);
   return std::move(accepted.answer);
 }
 
@@ -230,7 +249,7 @@ Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
     return Error{Errc::kInvalidArgument, "event_id \"" + event.event_id() + "\" is not a UUID"};
   }
   auto known = in_flight_->ids.Find(*id);
-  if (const auto here = accepted.ids.find(*id); here != accepted.ids.end()) known = here->second;
+  if (!known) known = accepted.ids.Find(*id);
   if (known) {
     accepted.answer.push_back(*known);
     return {};
@@ -241,12 +260,12 @@ Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
   ASSIGN_OR_RETURN(StoredEvent stored, EncodeEvent(event));
   accepted.idx = stored.idx;
   accepted.ts = stored.ts;
-  accepted.ids[*id] = stored.idx;
+  accepted.new_ids.push_back(*id);
+  if (accepted.of > 1) accepted.ids.Add(*id, stored.idx);
   accepted.answer.push_back(stored.idx);
   accepted.overlay.Record(event, stored.idx);
   accepted.batch->bytes += stored.payload.size();
   accepted.batch->stored.push_back(std::move(stored));
-  accepted.batch->events.push_back(std::move(event));
   return {};
 }
 

@@ -116,7 +116,8 @@ class TailRing;
 class EventLog {
  public:
   // Acquires the stream (fencing the writer before), replays it into the BuildState, then is ready
-  // to append. Also kUnsupported: the log holds kinds of events this release does not know.
+  // to append. Also kUnsupported: the log holds kinds of events this release does not know;
+  // kOutOfRange: retention has removed events that no snapshot covers.
   static Result<std::unique_ptr<EventLog>> Open(LogOptions options);
   ~EventLog();
   EventLog(const EventLog&) = delete;
@@ -168,8 +169,9 @@ class EventLog {
   Status Replay(const Acquired& acquired);
   Status FoldStored(const StoredEvent& stored, const Acquired& acquired);
   void LoadSnapshot(const Acquired& acquired);
+  Status RequireBeginning(const Acquired& acquired) const;
   void JoinWriter(const Acquired& acquired);
-  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent> events);
+  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent>& events);
   Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
   void Apply(const PendingBatch& batch);
 

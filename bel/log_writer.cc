@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "bel/base/log.h"
 
@@ -53,7 +54,8 @@ constexpr char kMayBeRecorded[] =
 
 }  // namespace
 
-LogWriter::LogWriter(Storage* storage, Mode mode) : storage_(storage), mode_(mode) {
+LogWriter::LogWriter(Storage* storage, Mode mode)
+    : storage_(storage), mode_(mode), room_(std::make_shared<WaitingRoom>()) {
   if (mode_ == Mode::kThread) {
     thread_ = std::jthread([this](std::stop_token stop) { Loop(std::move(stop)); });
   }
@@ -127,6 +129,7 @@ Status LogWriter::Enqueue(const std::shared_ptr<LogStream>& stream,
                                          " events wait already; nothing was recorded, try again"};
   }
   stream->queued_events += count;
+  batch->room = room_;
   stream->queue.push_back(std::move(batch));
   Schedule(stream);
   return {};
@@ -152,12 +155,44 @@ Status LogWriter::AwaitDurable(const std::shared_ptr<LogStream>& stream, int64_t
                      [&](const auto& batch) { return batch->last_idx() >= idx; });
     CHECK(waits_for != stream->queue.end());
     const std::shared_ptr<PendingBatch> batch = *waits_for;
-    if (batch->done.wait_until(lock, TimePoint(deadline)) == std::cv_status::timeout &&
-        stream->durable_head < idx && !stream->terminal) {
+    const bool called = WaitInRoom(lock, *batch, deadline);
+    if (!lock.owns_lock()) return {};
+    if (!called && stream->durable_head < idx && !stream->terminal) {
       return NotInTime(*stream, kMayBeRecorded);
     }
   }
+  WakeNext();  // in case this caller was called to look
   return {};
+}
+
+bool LogWriter::WaitInRoom(Lock& lock, const PendingBatch& batch, TimeNs deadline) {
+  WaitingRoom& room = *batch.room;
+  std::unique_lock inside(room.mutex);
+  const uint64_t calls = room.calls;
+  lock.unlock();
+  const bool called = room.called.wait_until(inside, TimePoint(deadline),
+                                             [&] { return room.calls != calls || room.look; });
+  const bool look = std::exchange(room.look, false);
+  inside.unlock();
+  if (!look && batch.durable.load(std::memory_order_acquire)) return true;
+  lock.lock();
+  return called;
+}
+
+void LogWriter::CallAll(WaitingRoom& room) {
+  {
+    std::lock_guard inside(room.mutex);
+    ++room.calls;
+  }
+  room.called.notify_all();
+}
+
+void LogWriter::CallQueue(const LogStream& stream) {
+  const WaitingRoom* called = nullptr;
+  for (const auto& batch : stream.queue) {
+    if (batch->room.get() != called) CallAll(*batch->room);
+    called = batch->room.get();
+  }
 }
 
 void LogWriter::Leave(const std::shared_ptr<LogStream>& stream) {
@@ -168,7 +203,7 @@ void LogWriter::Leave(const std::shared_ptr<LogStream>& stream) {
   }
   stepped_.wait(lock, [&] { return stream->groups_sent == 0 && !stream->recovering; });
   Unschedule(stream);
-  for (const auto& batch : stream->queue) batch->done.notify_all();
+  CallQueue(*stream);
   stream->apply = nullptr;
   stream->on_terminal = nullptr;
   stream->on_append = nullptr;
@@ -219,6 +254,7 @@ std::vector<LogWriter::Share> LogWriter::TakeGroup() {
 void LogWriter::CommitGroup(Lock& lock) {
   const std::vector<Share> group = TakeGroup();
   CHECK(!group.empty());
+  room_ = std::make_shared<WaitingRoom>();
   const uint64_t ticket = groups_begun_++;
   sending_ = true;
   std::vector<AppendBatch> batches;
@@ -262,6 +298,7 @@ void LogWriter::FinishShare(Lock& lock, const Share& share, const Result<int64_t
     sample.bytes += batch->bytes;
   }
   Finish(lock, share.stream, share.batches);
+  Answer(lock, share.batches);
   if (!share.stream->on_append) return;
   lock.unlock();
   share.stream->on_append(sample);
@@ -281,8 +318,19 @@ void LogWriter::Finish(Lock& lock, const std::shared_ptr<LogStream>& stream,
     if (stream->sent > 0) --stream->sent;
     stream->queued_events -= static_cast<int64_t>(batch->stored.size());
     stream->durable_head = batch->last_idx();
-    batch->done.notify_all();
+    batch->durable.store(true, std::memory_order_release);
   }
+}
+
+// Without the lock: all who wake would want it.
+void LogWriter::Answer(Lock& lock, const Batches& batches) {
+  lock.unlock();
+  const WaitingRoom* called = nullptr;
+  for (const auto& batch : batches) {
+    if (batch->room.get() != called) CallAll(*batch->room);
+    called = batch->room.get();
+  }
+  lock.lock();
 }
 
 void LogWriter::Lose(const std::shared_ptr<LogStream>& stream, const Error& error) {
@@ -310,7 +358,7 @@ void LogWriter::Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream,
   if (!stream->lost) stream->lost_since = MonotonicNow();
   stream->terminal = error;
   Unschedule(stream);
-  for (const auto& batch : stream->queue) batch->done.notify_all();
+  CallQueue(*stream);
   if (!stream->on_terminal) return;
   lock.unlock();
   stream->on_terminal(error);
@@ -399,6 +447,7 @@ void LogWriter::Resume(Lock& lock, const std::shared_ptr<LogStream>& stream,
   stream->lost.reset();
   std::erase(lost_, stream);
   Schedule(stream);
+  Answer(lock, recorded);
 }
 
 // The thread if it is free, else somebody who waits, goes on with the next group.
@@ -407,7 +456,12 @@ void LogWriter::WakeNext() {
     if (CanCommit() || !lost_.empty()) work_.notify_one();
   } else if (CanCommit()) {
     const LogStream& next = *ready_.front();
-    next.queue[next.sent]->done.notify_all();
+    WaitingRoom& room = *next.queue[next.sent]->room;
+    {
+      std::lock_guard inside(room.mutex);
+      room.look = true;
+    }
+    room.called.notify_one();
   }
 }
 

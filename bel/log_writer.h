@@ -10,6 +10,7 @@
 // Thread-safe. Outlives the EventLogs that use it; the Storage outlives it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -24,7 +25,6 @@
 #include "bel/base/clock.h"
 #include "bel/base/result.h"
 #include "bel/storage.h"
-#include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
 
@@ -32,12 +32,21 @@ inline constexpr int64_t kGroupEvents = 1'024;
 inline constexpr size_t kGroupBytes = 1 << 20;
 inline constexpr int64_t kMaxQueuedEvents = 65'536;  // of one graph; then kUnavailable
 
+// Where those wait whose batches were queued between two groups: mostly they go into one group and
+// are answered by one call. Its lock is taken after the writer's, never before.
+struct WaitingRoom {
+  std::mutex mutex;  // guards all
+  std::condition_variable called;
+  uint64_t calls = 0;  // batches were settled, or something else is worth a look of everybody
+  bool look = false;   // one of those who wait is to see whether there is a group to send
+};
+
 // Events accepted for a log, waiting to become durable. Atomic.
 struct PendingBatch {
   std::vector<StoredEvent> stored;
-  std::vector<v1::BuildEvent> events;  // the same, decoded, for the fold
-  size_t bytes = 0;                    // of all payloads
-  std::condition_variable done;        // durable, given up, or worth another look
+  size_t bytes = 0;                   // of all payloads
+  std::shared_ptr<WaitingRoom> room;  // set by Enqueue
+  std::atomic<bool> durable = false;
 
   int64_t first_idx() const { return stored.front().idx; }
   int64_t last_idx() const { return stored.back().idx; }
@@ -115,6 +124,11 @@ class LogWriter {
   void Resume(Lock& lock, const std::shared_ptr<LogStream>& stream, const Acquired& acquired,
               const Batches& recorded);
   bool CanCommit() const;
+  // Until the batch is durable, its room is called, or the deadline (monotonic) is over: false.
+  // Holds the lock again on return, unless the batch is durable.
+  bool WaitInRoom(Lock& lock, const PendingBatch& batch, TimeNs deadline);
+  static void CallAll(WaitingRoom& room);
+  static void CallQueue(const LogStream& stream);
   static bool MayRecover(const LogStream& stream);
   std::shared_ptr<LogStream> DueRecovery() const;
   TimeNs NextRecovery() const;
@@ -122,6 +136,7 @@ class LogWriter {
   std::vector<Share> TakeGroup();
   void FinishShare(Lock& lock, const Share& share, const Result<int64_t>& result, DurationNs took);
   void Finish(Lock& lock, const std::shared_ptr<LogStream>& stream, const Batches& batches);
+  void Answer(Lock& lock, const Batches& batches);
   void Lose(const std::shared_ptr<LogStream>& stream, const Error& error);
   void Terminate(Lock& lock, const std::shared_ptr<LogStream>& stream, const Error& error);
   void Schedule(const std::shared_ptr<LogStream>& stream);
@@ -142,6 +157,7 @@ class LogWriter {
   bool sending_ = false;                          // somebody takes and sends a group
   uint64_t groups_begun_ = 0, groups_ended_ = 0;  // the difference is in flight
   bool thread_waits_ = false;                     // the thread has nothing to do
+  std::shared_ptr<WaitingRoom> room_;             // of batches queued from now on
   std::deque<std::shared_ptr<LogStream>> ready_;  // streams with something to send
   std::vector<std::shared_ptr<LogStream>> lost_;
   std::jthread thread_;  // last: stops first

@@ -193,6 +193,40 @@ Result<PostgresRows> PostgresConnection::Execute(const PostgresStatement& statem
   return OnlyResult(deadline);
 }
 
+Result<std::vector<PostgresRows>> PostgresConnection::ResultsToSync(Deadline deadline) {
+  std::vector<PostgresRows> all;
+  Status failed;
+  while (true) {
+    ASSIGN_OR_RETURN(pg_result * result, NextResult(deadline));
+    if (result == nullptr) {  // ends the results of one statement
+      if (HungUp()) return Lost("the connection was lost");
+      continue;
+    }
+    PostgresRows rows(result);
+    const ResultKind kind = KindOf(result);
+    if (kind == ResultKind::kSync) break;
+    if (kind == ResultKind::kGood) all.push_back(std::move(rows));
+    if (kind == ResultKind::kFailed && failed.ok()) failed = FromResult(result);
+  }
+  if (!failed.ok()) return failed.error();
+  return all;
+}
+
+Result<std::vector<PostgresRows>> PostgresConnection::ExecuteAll(
+    std::span<const PostgresStatement> statements) {
+  const Deadline deadline = CallDeadline();
+  for (const PostgresStatement& statement : statements) {
+    RETURN_IF_ERROR(Prepare(statement, deadline));
+  }
+  if (PQenterPipelineMode(connection_) == 0) return Lost("pipeline mode was refused");
+  for (const PostgresStatement& statement : statements) RETURN_IF_ERROR(SendPrepared(statement));
+  if (PQpipelineSync(connection_) == 0) return Lost("could not send the end of a transaction");
+  auto all = ResultsToSync(deadline);
+  if (PQexitPipelineMode(connection_) == 0) return Lost("pipeline mode did not end");
+  if (all.ok() && all->size() != statements.size()) return Lost("the server gave no result");
+  return all;
+}
+
 Status PostgresConnection::Run(const char* sql) {
   if (PQsendQuery(connection_, sql) == 0) return Lost("could not send a statement");
   RETURN_IF_ERROR(OnlyResult(CallDeadline()));

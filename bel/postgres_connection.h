@@ -39,6 +39,9 @@ class PostgresConnection {
 
   // Prepared on first use.
   Result<PostgresRows> Execute(const PostgresStatement& statement);
+  // Several statements in one round trip, each with its own view. One result per statement; none
+  // when one failed: then nothing of it happened.
+  Result<std::vector<PostgresRows>> ExecuteAll(std::span<const PostgresStatement> statements);
   // Text that may hold several statements, no parameters, no rows.
   Status Run(const char* sql);
   // COPY ... FROM STDIN: sends what `next` gives until that is empty. The deadline counts anew with
@@ -61,6 +64,7 @@ class PostgresConnection {
   // Waits until the next result is there; nullptr ends the results of one statement.
   Result<pg_result*> NextResult(Deadline deadline);
   Result<PostgresRows> OnlyResult(Deadline deadline);
+  Result<std::vector<PostgresRows>> ResultsToSync(Deadline deadline);
   Status WaitForSocket(bool also_writable, Deadline deadline);
 
   // For PostgresPipeline. The first transaction puts the connection into pipeline mode for good:

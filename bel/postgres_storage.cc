@@ -43,6 +43,36 @@ StoredEvent ReadEvent(const PostgresRows& rows, int row) {
           rows.Text(row, 7)};
 }
 
+PostgresStatement ListStatement(const std::string& graph, const ListRange& range) {
+  const int64_t up_to = range.since_idx + std::min(range.limit, INT64_MAX - range.since_idx);
+  PostgresStatement statement{sql::kPostgresList, {}};
+  statement.params.Text(graph).Int(range.since_idx).Int(up_to).Int(range.byte_limit);
+  return statement;
+}
+
+// What of `range` is not in `page` yet.
+ListRange RestOf(const ListRange& range, const StoredPage& page) {
+  ListRange rest{page.events.back().idx, range.limit, range.byte_limit};
+  rest.limit -= static_cast<int64_t>(page.events.size());
+  for (const StoredEvent& event : page.events) {
+    rest.byte_limit -= static_cast<int64_t>(event.payload.size());
+  }
+  return rest;
+}
+
+// Up to the page's head: rows may have come after it was read.
+void AddRows(const PostgresRows& rows, const ListRange& range, StoredPage& page) {
+  int64_t bytes = 0;
+  for (const StoredEvent& event : page.events) bytes += static_cast<int64_t>(event.payload.size());
+  page.events.reserve(page.events.size() + static_cast<size_t>(rows.count()));
+  for (int row = 0; row < rows.count(); ++row) {
+    if (rows.Int(row, 0) > page.at.head) return;
+    bytes += static_cast<int64_t>(rows.Bytes(row, 7).size());
+    if (!page.events.empty() && bytes > range.byte_limit) return;
+    page.events.push_back(ReadEvent(rows, row));
+  }
+}
+
 // libpq looks at the port only when it connects. One number per host, separated by commas.
 bool HasGoodPort(const PQconninfoOption* options) {
   for (; options->keyword != nullptr; ++options) {
@@ -145,6 +175,7 @@ Result<std::shared_ptr<PostgresPipeline>> PostgresStorage::Writer() {
   if (writer_ == nullptr || !writer_->usable()) {
     writer_.reset();
     ASSIGN_OR_RETURN(auto connection, Connect());
+    RETURN_IF_ERROR(connection->Run(sql::kPostgresWriterSession));
     writer_ = std::make_shared<PostgresPipeline>(std::move(connection));
   }
   return writer_;
@@ -290,49 +321,38 @@ Result<StoredPage> PostgresStorage::List(const std::string& graph, const ListRan
   ASSIGN_OR_RETURN(auto connection, TakeReader());
   Reader reader(this, std::move(connection));
   for (int tried = 1;; ++tried) {
-    // The head first: everything up to it is committed and stays.
-    ASSIGN_OR_RETURN(const GraphHead before, HeadOf(*reader, graph));
-    auto page = ListAt(*reader, before, range);
+    auto page = ListOnce(*reader, graph, range);
+    // What seems missing may have been sealed or given up between two statements: then the next try
+    // finds it.
     if (page.ok() || page.error().code != Errc::kCorrupt || tried == kTries) return page;
-    // What seemed missing may have been sealed or given up between two statements.
-    ASSIGN_OR_RETURN(const GraphHead now, HeadOf(*reader, graph));
-    if (now.at.sealed == before.at.sealed && now.at.floor == before.at.floor) return page;
   }
 }
 
-Result<StoredPage> PostgresStorage::ListAt(PostgresConnection& connection, const GraphHead& head,
-                                           const ListRange& range) {
+// Head and rows in one round trip.
+Result<StoredPage> PostgresStorage::ListOnce(PostgresConnection& connection,
+                                             const std::string& graph, const ListRange& range) {
+  PostgresStatement head{sql::kPostgresHead, {}};
+  head.params.Text(graph);
+  const PostgresStatement statements[] = {std::move(head), ListStatement(graph, range)};
+  ASSIGN_OR_RETURN(const std::vector<PostgresRows> answers, connection.ExecuteAll(statements));
+  if (answers[0].count() == 0) return NoSuchGraph(graph);
   StoredPage page;
-  page.at = head.at;
-  if (range.since_idx < page.at.floor) {
-    return BelowFloor(head.graph, range.since_idx, page.at.floor);
-  }
-  const auto segment_of = [&](int64_t idx) { return SegmentAt(connection, head.graph, idx); };
+  page.at = ReadHead(answers[0], 0).at;
+  if (range.since_idx < page.at.floor) return BelowFloor(graph, range.since_idx, page.at.floor);
+  const auto segment_of = [&](int64_t idx) { return SegmentAt(connection, graph, idx); };
   ASSIGN_OR_RETURN(const bool rows_follow,
-                   ReadSealed({head.graph, segment_cache_, segment_of}, range, page));
-  if (rows_follow) RETURN_IF_ERROR(AddRows(connection, head.graph, range, page));
-  RETURN_IF_ERROR(VerifyPage(head.graph, range, page));
-  return page;
-}
-
-Status PostgresStorage::AddRows(PostgresConnection& connection, const std::string& graph,
-                                const ListRange& range, StoredPage& page) {
-  const int64_t since = page.events.empty() ? range.since_idx : page.events.back().idx;
-  int64_t bytes = range.byte_limit;
-  for (const StoredEvent& event : page.events) bytes -= static_cast<int64_t>(event.payload.size());
-  const int64_t limit = range.limit - static_cast<int64_t>(page.events.size());
-  if (since >= page.at.head || limit <= 0) return {};
-  PostgresStatement statement{sql::kPostgresList, {}};
-  statement.params.Text(graph).Int(since).Int(page.at.head).Int(limit).Int(bytes);
-  ASSIGN_OR_RETURN(const PostgresRows rows, connection.Execute(statement));
-  page.events.reserve(page.events.size() + static_cast<size_t>(rows.count()));
-  for (int row = 0; row < rows.count(); ++row) {
-    StoredEvent event = ReadEvent(rows, row);
-    bytes -= static_cast<int64_t>(event.payload.size());
-    if (!page.events.empty() && bytes < 0) return {};
-    page.events.push_back(std::move(event));
+                   ReadSealed({graph, segment_cache_, segment_of}, range, page));
+  if (page.events.empty()) {
+    AddRows(answers[1], range, page);
+  } else if (rows_follow) {
+    const ListRange rest = RestOf(range, page);
+    if (rest.limit > 0) {
+      ASSIGN_OR_RETURN(const PostgresRows rows, connection.Execute(ListStatement(graph, rest)));
+      AddRows(rows, range, page);
+    }
   }
-  return {};
+  RETURN_IF_ERROR(VerifyPage(graph, range, page));
+  return page;
 }
 
 Result<GraphHead> PostgresStorage::Head(const std::string& graph) {

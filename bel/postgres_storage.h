@@ -77,10 +77,8 @@ class PostgresStorage final : public Storage {
   static Result<GraphHead> HeadOf(PostgresConnection& connection, const std::string& graph);
   static Result<Segment> SegmentAt(PostgresConnection& connection, const std::string& graph,
                                    int64_t idx);
-  Result<StoredPage> ListAt(PostgresConnection& connection, const GraphHead& head,
-                            const ListRange& range);
-  Status AddRows(PostgresConnection& connection, const std::string& graph, const ListRange& range,
-                 StoredPage& page);
+  Result<StoredPage> ListOnce(PostgresConnection& connection, const std::string& graph,
+                              const ListRange& range);
   Result<int64_t> CallFenced(const PostgresStatement& statement, const std::string& graph,
                              int64_t epoch);
 

@@ -2,11 +2,14 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
 namespace databuild {
 namespace {
+
+constexpr char kCommit[] = "COMMIT";
 
 Errc CodeOf(int sqlite_code) {
   switch (sqlite_code & 0xff) {
@@ -61,6 +64,8 @@ void SqliteStatement::Reset() {
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }
+
+void SqliteStatement::Again() { sqlite3_reset(statement_); }
 
 SqliteStatement& SqliteStatement::Bind(int parameter, int64_t value) {
   CHECK(sqlite3_bind_int64(statement_, parameter, value) == SQLITE_OK);
@@ -119,6 +124,13 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
   RETURN_IF_ERROR(
       connection->Run("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
                       "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
+  sqlite3_wal_hook(
+      database,
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<SqliteConnection*>(self)->wal_pages_ = pages;
+        return SQLITE_OK;
+      },
+      connection.get());
   return connection;
 }
 
@@ -137,6 +149,34 @@ Result<SqliteStatement> SqliteConnection::Prepare(const char* sql) {
   return SqliteStatement(this, statement);
 }
 
+Status SqliteConnection::Checkpoint() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return {};
+  return LastError("copy the WAL");
+}
+
+Status SqliteConnection::GrowWal(int64_t bytes) {
+  constexpr int kStep = 64 << 10;  // at most 128 KiB a call
+  sqlite3_file* wal = nullptr;
+  int code = sqlite3_file_control(database_, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+  if (code != SQLITE_OK || wal == nullptr || wal->pMethods == nullptr) {
+    return Error{Errc::kUnavailable, "SQLite file " + path_ + " has no WAL yet"};
+  }
+  sqlite3_int64 size = 0;
+  code = wal->pMethods->xFileSize(wal, &size);
+  const std::string zeros(kStep, '\0');
+  while (code == SQLITE_OK && size < bytes) {
+    const int step = static_cast<int>(std::min<int64_t>(kStep, bytes - size));
+    code = wal->pMethods->xWrite(wal, zeros.data(), step, size);
+    size += step;
+  }
+  if (code == SQLITE_OK) code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+  if (code == SQLITE_OK) return {};
+  return Error{CodeOf(code), "SQLite file " + path_ + ": could not extend its WAL: " +
+                                 sqlite3_errstr(code) + AdviceFor(code)};
+}
+
 int64_t SqliteConnection::Changes() const { return sqlite3_changes64(database_); }
 
 Error SqliteConnection::LastError(std::string_view what) const {
@@ -148,7 +188,8 @@ Error SqliteConnection::LastError(std::string_view what) const {
 
 Result<SqliteTransaction> SqliteTransaction::Begin(SqliteConnection* connection,
                                                    const char* begin) {
-  RETURN_IF_ERROR(connection->Run(begin));
+  ASSIGN_OR_RETURN(SqliteStatement statement, connection->Prepare(begin));
+  RETURN_IF_ERROR(statement.Step());
   return SqliteTransaction(connection);
 }
 
@@ -159,7 +200,8 @@ SqliteTransaction::~SqliteTransaction() {
 }
 
 Status SqliteTransaction::Commit() {
-  RETURN_IF_ERROR(connection_->Run("COMMIT"));
+  ASSIGN_OR_RETURN(SqliteStatement statement, connection_->Prepare(kCommit));
+  RETURN_IF_ERROR(statement.Step());
   connection_ = nullptr;
   return {};
 }

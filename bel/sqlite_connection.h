@@ -39,6 +39,8 @@ class SqliteStatement {
   // True: there is a row; false: done.
   Result<bool> Step();
   void Reset();
+  // To step once more; what is not bound anew stays.
+  void Again();
 
   // Columns are numbered from 0; views hold until the next Step.
   int64_t Int(int column) const;
@@ -61,6 +63,13 @@ class SqliteConnection {
   SqliteConnection(const SqliteConnection&) = delete;
   SqliteConnection& operator=(const SqliteConnection&) = delete;
 
+  // Copies what it can of the WAL into the file; never waits for readers or a writer.
+  Status Checkpoint();
+  // Pages in the WAL after the last commit of this connection.
+  int wal_pages() const { return wal_pages_; }
+  // Writes zeros behind the end of the WAL until it has so many bytes. Nobody else uses the file.
+  Status GrowWal(int64_t bytes);
+
   // Several statements, no results.
   Status Run(const char* sql);
   // `sql` is compiled once and found by its address afterwards: pass a constant.
@@ -72,13 +81,12 @@ class SqliteConnection {
   // The error of the last call on this connection.
   Error LastError(std::string_view what) const;
 
-  sqlite3* handle() const { return database_; }
-
  private:
   SqliteConnection(sqlite3* database, std::string path);
 
   sqlite3* database_;
   std::string path_;
+  int wal_pages_ = 0;
   struct Statements;
   std::unique_ptr<Statements> statements_;
 };
@@ -86,7 +94,7 @@ class SqliteConnection {
 // BEGIN ... COMMIT; rolled back unless committed.
 class SqliteTransaction {
  public:
-  // `begin` is "BEGIN" for a view, "BEGIN IMMEDIATE" for writing.
+  // `begin` is "BEGIN" for a view, "BEGIN IMMEDIATE" for writing; a constant, as for Prepare.
   static Result<SqliteTransaction> Begin(SqliteConnection* connection, const char* begin);
   SqliteTransaction(SqliteTransaction&& other) noexcept
       : connection_(std::exchange(other.connection_, nullptr)) {}

@@ -1,7 +1,6 @@
 #include "bel/sqlite_storage.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -17,8 +16,8 @@ namespace databuild {
 namespace {
 
 constexpr size_t kMaxIdleReaders = 4;
-// Payload bytes between two checkpoints: the WAL stays a few times as large.
-constexpr size_t kCheckpointBytes = 4 << 20;
+// Twice what a checkpoint is due at.
+constexpr int64_t kWalBytes = int64_t{2 * kCheckpointPages} * 4'096;
 
 std::string_view View(const UuidBytes& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -76,7 +75,7 @@ SqliteStorage::SqliteStorage(std::string path, StorageTimeouts timeouts, bool re
     : path_(std::move(path)), timeouts_(timeouts), read_only_(read_only) {}
 
 SqliteStorage::~SqliteStorage() {
-  checkpointer_ = {};  // stop and join
+  checkpoints_.reset();
   idle_readers_.clear();
   writer_.reset();
   if (lock_fd_ >= 0) close(lock_fd_);
@@ -156,7 +155,11 @@ Status SqliteStorage::Initialize() {
     writer_.reset();
     return migrated;
   }
-  checkpointer_ = std::jthread([this](std::stop_token stop) { CheckpointLoop(std::move(stop)); });
+  // Flushing bytes that replace others is half the work of flushing a file that grows.
+  if (Status made = writer_->GrowWal(kWalBytes); !made.ok()) {
+    LogWarn("the WAL starts small", {{"error", made.error().message}});
+  }
+  checkpoints_ = std::make_unique<SqliteCheckpoints>(path_);
   return {};
 }
 
@@ -207,15 +210,16 @@ Result<int64_t> SqliteStorage::AppendOne(const AppendBatch& batch) {
     graph_id = advance.Int(0);
   }
   ASSIGN_OR_RETURN(SqliteStatement insert, writer_->Prepare(sql::kSqliteInsert));
+  insert.Bind(1, graph_id).Bind(4, batch.epoch);
   for (const auto& piece : batch.events) {
     for (const StoredEvent& event : piece) {
       const UuidBytes id = *ParseUuid(event.event_id);
-      insert.Bind(1, graph_id).Bind(2, event.idx).Bind(3, event.ts).Bind(4, batch.epoch);
+      insert.Bind(2, event.idx).Bind(3, event.ts);
       insert.Bind(5, int64_t{event.schema_version}).Bind(6, int64_t{event.type});
       insert.BindBytes(7, View(id)).Bind(8, int64_t{static_cast<int32_t>(event.crc32c)});
       insert.BindBytes(9, event.payload);
       RETURN_IF_ERROR(insert.Step());
-      insert.Reset();
+      insert.Again();
     }
   }
   return batch.expected_head + count;
@@ -224,35 +228,22 @@ Result<int64_t> SqliteStorage::AppendOne(const AppendBatch& batch) {
 Result<std::vector<Result<int64_t>>> SqliteStorage::TryAppendAll(
     std::span<const AppendBatch> batches) {
   std::vector<Result<int64_t>> results;
-  {
-    std::lock_guard lock(writer_mutex_);
-    RETURN_IF_ERROR(RequireOpen());
-    ASSIGN_OR_RETURN(SqliteTransaction transaction,
-                     SqliteTransaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
-    for (const AppendBatch& batch : batches) {
-      Result<int64_t> one = AppendOne(batch);
-      const bool refused =
-          !one.ok() && (one.error().code == Errc::kConflict || one.error().code == Errc::kFenced ||
-                        one.error().code == Errc::kNotFound);
-      if (!one.ok() && !refused) return one.error();
-      results.push_back(std::move(one));
-    }
-    RETURN_IF_ERROR(transaction.Commit());
-  }
-  NoteWritten(batches);
-  return results;
-}
-
-void SqliteStorage::NoteWritten(std::span<const AppendBatch> batches) {
-  size_t bytes = 0;
+  std::lock_guard lock(writer_mutex_);
+  RETURN_IF_ERROR(RequireOpen());
+  checkpoints_->BeforeAppend(*writer_);
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(writer_.get(), "BEGIN IMMEDIATE"));
   for (const AppendBatch& batch : batches) {
-    for (const auto& piece : batch.events) {
-      for (const StoredEvent& event : piece) bytes += event.payload.size() + 64;
-    }
+    Result<int64_t> one = AppendOne(batch);
+    const bool refused =
+        !one.ok() && (one.error().code == Errc::kConflict || one.error().code == Errc::kFenced ||
+                      one.error().code == Errc::kNotFound);
+    if (!one.ok() && !refused) return one.error();
+    results.push_back(std::move(one));
   }
-  std::lock_guard lock(checkpoint_mutex_);
-  bytes_since_checkpoint_ += bytes;
-  if (bytes_since_checkpoint_ >= kCheckpointBytes) checkpoint_due_.notify_one();
+  RETURN_IF_ERROR(transaction.Commit());
+  checkpoints_->AfterCommit(writer_->wal_pages());
+  return results;
 }
 
 Result<int64_t> SqliteStorage::Import(const AppendBatch& batch) {
@@ -334,29 +325,6 @@ Result<std::vector<GraphHead>> SqliteStorage::Graphs() {
     ASSIGN_OR_RETURN(const bool more, rows.Step());
     if (!more) return heads;
     heads.push_back(ReadHead(rows));
-  }
-}
-
-void SqliteStorage::CheckpointLoop(std::stop_token stop) {
-  auto opened = SqliteConnection::Open(path_, SqliteConnection::Mode::kReadWrite, kSecond);
-  while (!stop.stop_requested()) {
-    {
-      std::unique_lock lock(checkpoint_mutex_);
-      checkpoint_due_.wait(lock, stop, [&] { return bytes_since_checkpoint_ >= kCheckpointBytes; });
-      if (stop.stop_requested()) return;
-      bytes_since_checkpoint_ = 0;
-    }
-    if (!opened.ok()) {
-      opened = SqliteConnection::Open(path_, SqliteConnection::Mode::kReadWrite, kSecond);
-      if (!opened.ok()) continue;
-    }
-    // PASSIVE never makes the writer wait; what a reader holds back is done next time.
-    int wal_pages = 0, moved_pages = 0;
-    const int code = sqlite3_wal_checkpoint_v2((*opened)->handle(), nullptr,
-                                               SQLITE_CHECKPOINT_PASSIVE, &wal_pages, &moved_pages);
-    if (code != SQLITE_OK && code != SQLITE_BUSY) {
-      LogWarn("checkpoint failed", {{"error", (*opened)->LastError("checkpoint").message}});
-    }
   }
 }
 

@@ -1,18 +1,17 @@
 // Storage in one SQLite file (and `<path>.logs` for job logs): the default of a single replica.
 //
 // WAL with synchronous=FULL: an acknowledged append survives a power cut. A lock on `<path>.lock`
-// keeps a second process out. Writer, readers and checkpointer are connections of their own;
-// checkpoints never run inside an append. Not for network file systems.
+// keeps a second process out. Writer, readers and checkpoints have connections of their own
+// (sqlite_checkpoints.h). Not for network file systems.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "bel/segment.h"
+#include "bel/sqlite_checkpoints.h"
 #include "bel/storage.h"
 
 namespace databuild {
@@ -72,9 +71,7 @@ class SqliteStorage final : public Storage {
   Result<Owned> RequireOwned(const std::string& graph, int64_t epoch);
   Status CompareWithRows(const std::string& graph, const Segment& segment);
   Result<int64_t> DropRows(const std::string& graph, const Owned& owned);
-  void NoteWritten(std::span<const AppendBatch> batches);
   Result<std::unique_ptr<SqliteConnection>> TakeReader();
-  void CheckpointLoop(std::stop_token stop);
 
   const std::string path_;
   const StorageTimeouts timeouts_;
@@ -89,10 +86,7 @@ class SqliteStorage final : public Storage {
 
   SegmentCache segment_cache_;
 
-  std::mutex checkpoint_mutex_;  // guards bytes_since_checkpoint_
-  std::condition_variable_any checkpoint_due_;
-  size_t bytes_since_checkpoint_ = 0;
-  std::jthread checkpointer_;  // last: stops before what it uses goes away
+  std::unique_ptr<SqliteCheckpoints> checkpoints_;  // since Initialize, where writing is allowed
 };
 
 }  // namespace databuild

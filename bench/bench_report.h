@@ -1,7 +1,8 @@
 // What every benchmark here prints: a figure, a limit measured in the same run on the same machine,
 // their ratio, and whether the ratio holds its bar. Medians of several rounds, figure and limit in
 // turn, so that noise hits both. With DATABUILD_BENCH_RESULTS in the environment every figure is
-// also added to that file: a JSON list of {id, what, value, unit, limit, ratio, bar, holds}.
+// also added to that file: a JSON list of {id, what, value, unit, limit, ratio, bar, holds}. With
+// BENCH_ONLY in the environment (ids, separated by commas) the others are left out.
 #pragma once
 
 #include <algorithm>
@@ -49,6 +50,7 @@ class BenchReport {
   // One round of `figure`, one of `limit`, five times; both give the value in the bar's unit.
   void Measure(const Bar& bar, const std::function<double()>& figure,
                const std::function<double()>& limit) {
+    if (!Wanted(bar.id)) return;
     std::vector<double> figures, limits, ratios;
     for (int round = 0; round < kRounds; ++round) {
       limits.push_back(limit());
@@ -65,10 +67,21 @@ class BenchReport {
   // The same of one round: for what takes long and does not vary.
   void AddAbsolute(const Bar& bar, double value) { Add(bar, {value, 1, value}); }
 
+  // Whether any of these is to be measured.
+  static bool WantsOneOf(const std::vector<std::string>& ids) {
+    return std::any_of(ids.begin(), ids.end(), Wanted);
+  }
+
   // Of everything measured so far.
   bool all_hold() const { return all_hold_; }
 
  private:
+  static bool Wanted(const std::string& id) {
+    const char* only = std::getenv("BENCH_ONLY");
+    return only == nullptr ||
+           ("," + std::string(only) + ",").find("," + id + ",") != std::string::npos;
+  }
+
   struct Outcome {
     double value, limit, ratio;
   };

@@ -48,6 +48,19 @@ void Finish(PGconn* connection) {
 
 }  // namespace
 
+void Settle(const std::string& uri) {
+  constexpr int kWalFiles = 32;  // of 16 MiB
+  PGconn* connection = Connect(uri);
+  Run(connection, "ALTER SYSTEM SET min_wal_size = '1GB'", PGRES_COMMAND_OK);
+  Run(connection, "SELECT pg_reload_conf()", PGRES_TUPLES_OK);
+  for (int i = 0; i < kWalFiles; ++i) {
+    Run(connection, "SELECT pg_logical_emit_message(false, 'bench', 'x'), pg_switch_wal()",
+        PGRES_TUPLES_OK);
+  }
+  Run(connection, "CHECKPOINT", PGRES_COMMAND_OK);  // they are given to what comes
+  PQfinish(connection);
+}
+
 std::string CopyRows(std::span<const StoredEvent> events) {
   std::string rows = std::string("PGCOPY\n\377\r\n\0", 11) + std::string(8, '\0');
   for (const StoredEvent& event : events) {

@@ -35,6 +35,10 @@ inline int64_t EventsWanted() {
   return value == nullptr ? 1'000'000 : std::atoll(value);
 }
 
+// Brings a new server to the state of one that has run for a while: half a gigabyte of WAL files
+// lie ready. A new server makes and flushes each as it is reached, which hits whoever writes next.
+void Settle(const std::string& uri);
+
 // One COPY BINARY stream with the events as rows of bel_events.
 std::string CopyRows(std::span<const StoredEvent> events);
 

@@ -1,5 +1,6 @@
 -- One atomic, fenced, conditional append. $1 graph, $2 epoch, $3 expected head, $4 number of events,
--- $5 newest ts, then one array per column; an event's idx is its place after the expected head.
+-- $5 newest ts, then one array of $4 elements per column; an event's idx is its place after the expected
+-- head. Arrays in the select list advance together and are never gathered in between.
 -- Rows affected: $4, or 0 when epoch or head moved.
 WITH head AS (
   UPDATE bel_head SET next_idx = next_idx + $4, last_ts = $5
@@ -7,7 +8,6 @@ WITH head AS (
   RETURNING graph_id
 )
 INSERT INTO bel_events (graph_id, idx, ts, epoch, schema_version, type, event_id, crc32c, payload)
-SELECT head.graph_id, $3 + event.place, event.ts, $2, event.schema_version, event.type, event.event_id,
-       event.crc32c, event.payload
-FROM head, unnest($6::bigint[], $7::smallint[], $8::smallint[], $9::uuid[], $10::integer[], $11::bytea[])
-     WITH ORDINALITY AS event(ts, schema_version, type, event_id, crc32c, payload, place)
+SELECT graph_id, generate_series($3 + 1, $3 + $4), unnest($6::bigint[]), $2, unnest($7::smallint[]),
+       unnest($8::smallint[]), unnest($9::uuid[]), unnest($10::integer[]), unnest($11::bytea[])
+FROM head
