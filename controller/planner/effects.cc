@@ -142,6 +142,7 @@ void Planner::EffectsForObject(const Key& key, std::vector<Effect>& effects) {
 
 // The status of every object that something happened to.
 void Planner::StatusEffects(std::vector<Effect>& effects) {
+  marked_wants_.Clear();
   std::set<Key> keys;
   keys.swap(status_dirty_);
   for (const Key& key : keys) {
