@@ -34,11 +34,7 @@ std::string FakeCluster::NewUid() {
 std::unique_ptr<FakeView> FakeCluster::Connect() { return std::make_unique<FakeView>(*this); }
 
 void FakeCluster::Changed(Kind kind, const std::string& id) {
-  for (FakeView* view : views_) {
-    const Key key{kind, id};
-    if (std::find(view->dirty_.begin(), view->dirty_.end(), key) == view->dirty_.end())
-      view->dirty_.push_back(key);
-  }
+  for (FakeView* view : views_) view->Show({kind, id});
 }
 
 std::vector<FakeCluster::Key> FakeCluster::Everything() const {
@@ -311,9 +307,11 @@ void FakeView::LoseLease() {
 
 void FakeView::Relist() {
   const std::vector<FakeCluster::Key> everything = cluster_.Everything();
-  for (const FakeCluster::Key& key : everything) {
-    if (std::find(dirty_.begin(), dirty_.end(), key) == dirty_.end()) dirty_.push_back(key);
-  }
+  for (const FakeCluster::Key& key : everything) Show(key);
+}
+
+void FakeView::Show(const FakeCluster::Key& key) {
+  if (shown_.insert(key).second) dirty_.push_back(key);
 }
 
 // The first list is complete; after that any change may be held back, so that kinds and objects
@@ -327,6 +325,7 @@ std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
       held.push_back(key);
     } else {
       taken.push_back(cluster_.Newest(key));
+      shown_.erase(key);
     }
   }
   listed_ = true;

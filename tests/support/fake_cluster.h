@@ -156,7 +156,10 @@ class FakeView final : public Cluster {
   bool listed_ = false;
   bool crashed_ = false;
   bool leased_ = true;
+  void Show(const FakeCluster::Key& key);
+
   std::deque<FakeCluster::Key> dirty_;
+  std::set<FakeCluster::Key> shown_;  // those of dirty_
   std::vector<Delta> results_;
   std::vector<Effect> delayed_;
 };
