@@ -167,19 +167,23 @@ void EventLog::JoinWriter(const Acquired& acquired) {
 }
 
 Result<std::vector<int64_t>> EventLog::Append(std::vector<v1::BuildEvent> events) {
+  return AppendAll(events);
+}
+
+Result<std::vector<int64_t>> EventLog::AppendAll(std::span<v1::BuildEvent> events) {
   if (events.empty()) return std::vector<int64_t>{};
   RETURN_IF_ERROR(writer_->AwaitWritable(stream_, options_.append_timeout));
   std::vector<int64_t> answer;
   {
     std::lock_guard lock(append_mutex_);
-    ASSIGN_OR_RETURN(answer, Accept(std::move(events)));
+    ASSIGN_OR_RETURN(answer, Accept(events));
   }
   const int64_t newest = *std::max_element(answer.begin(), answer.end());
   RETURN_IF_ERROR(writer_->AwaitDurable(stream_, newest, options_.append_timeout));
   return answer;
 }
 
-Result<std::vector<int64_t>> EventLog::Accept(std::vector<v1::BuildEvent> events) {
+Result<std::vector<int64_t>> EventLog::Accept(std::span<v1::BuildEvent> events) {
   in_flight_->overlay.Forget(head());
   Accepted accepted(*in_flight_);
   {
@@ -231,7 +235,6 @@ Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
   accepted.overlay.Record(event, stored.idx);
   accepted.batch->bytes += stored.payload.size();
   accepted.batch->stored.push_back(std::move(stored));
-  accepted.batch->events.push_back(std::move(event));
   return {};
 }
 

@@ -35,9 +35,8 @@ inline constexpr int64_t kMaxQueuedEvents = 65'536;  // of one graph; then kUnav
 // Events accepted for a log, waiting to become durable. Atomic.
 struct PendingBatch {
   std::vector<StoredEvent> stored;
-  std::vector<v1::BuildEvent> events;  // the same, decoded, for the fold
-  size_t bytes = 0;                    // of all payloads
-  std::condition_variable done;        // durable, given up, or worth another look
+  size_t bytes = 0;              // of all payloads
+  std::condition_variable done;  // durable, given up, or worth another look
 
   int64_t first_idx() const { return stored.front().idx; }
   int64_t last_idx() const { return stored.back().idx; }

@@ -112,7 +112,7 @@ bool GraphReconciler::DecideAndAppend(TickReport& report) {
     more_ = planner_->Unfinished();
     return true;
   }
-  Result<std::vector<int64_t>> appended = parts_.log->Append(events);
+  Result<std::vector<int64_t>> appended = parts_.log->AppendAll(events);
   const std::lock_guard lock(mutex_);
   if (!appended.ok()) {
     report.append_error = appended.error();
