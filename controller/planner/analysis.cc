@@ -188,6 +188,7 @@ bool Planner::EmitSlice(OpenPlan& plan) {
   };
   std::vector<Made> made;
   std::vector<v1::Task> tasks;
+  const std::string id = build.id;
   while (plan.next_unit < units.size()) {
     const PlannedUnit& unit = units[plan.next_unit];
     const size_t events = batch_->size() + made.size() + unit.plan.outputs.size();
@@ -202,36 +203,36 @@ bool Planner::EmitSlice(OpenPlan& plan) {
                                                     : state_.partition(partition).instances + 1;
       made.push_back({{InstanceId(options_.log_id, output, ordinal), output, ordinal}, unit.job});
       if (known) continue;
-      batch_->Partition(build.id, made.back().name, v1::PARTITION_REQUESTED)
+      batch_->Partition(id, made.back().name, v1::PARTITION_REQUESTED)
           ->set_job_label(state_.job(unit.job).label);
     }
     tasks.push_back(TaskOf(unit));
     ++plan.next_unit;
   }
-  EmitGraph(plan.build, tasks);
+  EmitGraph(plan.build, std::move(tasks));
   for (const Made& one : made) {
-    v1::PartitionEvent* event = batch_->Partition(build.id, one.name, v1::PARTITION_ANALYZED);
+    v1::PartitionEvent* event = batch_->Partition(id, one.name, v1::PARTITION_ANALYZED);
     event->set_job_label(state_.job(one.job).label);
     event->set_generation(state_.job(one.job).definition.generation());
   }
   return plan.next_unit == units.size();
 }
 
-void Planner::EmitGraph(Index index, const std::vector<v1::Task>& tasks) {
+void Planner::EmitGraph(Index index, std::vector<v1::Task> tasks) {
   const Build& build = state_.build(index);
   revised_.insert(index);
   const uint32_t plan = std::max(build.plan_number, build.open_plan) + 1;
   uint32_t part = 1;
   v1::JobGraphEvent* event = batch_->Graph(build.id, plan, part);
   size_t bytes = 0;
-  for (const v1::Task& task : tasks) {
+  for (v1::Task& task : tasks) {
     const size_t size = task.ByteSizeLong() + 8;
     if (bytes > 0 && bytes + size > kMaxGraphPartBytes) {
       event = batch_->Graph(build.id, plan, ++part);
       bytes = 0;
     }
     if (bytes == 0) event->mutable_job_graph()->mutable_label()->set_label(options_.graph);
-    *event->mutable_job_graph()->add_nodes() = task;
+    event->mutable_job_graph()->add_nodes()->Swap(&task);
     bytes += size;
   }
   event->set_last(true);

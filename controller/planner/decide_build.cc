@@ -288,7 +288,7 @@ void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) 
       }
     }
   }
-  EmitGraph(to, tasks);
+  EmitGraph(to, std::move(tasks));
   for (const auto& [other, partitions] : others) {
     v1::DelegationEvent* event = nullptr;
     for (Index partition : partitions) {

@@ -188,11 +188,20 @@ void Planner::StartBuild(Index index, const std::string& trigger) {
   received->set_attempt(attempt);
   received->set_reason(trigger);
   if (!want.comment.empty()) received->set_comment(want.comment);
-  const size_t listed = want.ranges.empty() ? want.partitions.size() : 0;
-  for (size_t i = 0; i < listed; ++i) {
-    received->add_requested_partitions()->set_str(state_.partition(want.partitions[i]).ref);
+  // The first build is asked for all that the want names, a later one for what is missing; for a
+  // range again only where that is too much to list.
+  const Missing& missing = progress_.Of(index);
+  if (attempt > 1 && missing.count() > 0 && missing.count() <= kMaxRefsPerEvent) {
+    for (Index at = missing.Next(0); at != kNone; at = missing.Next(at + 1)) {
+      received->add_requested_partitions()->set_str(state_.partition(at).ref);
+    }
+  } else if (want.ranges.empty()) {
+    for (Index partition : want.partitions) {
+      received->add_requested_partitions()->set_str(state_.partition(partition).ref);
+    }
+  } else {
+    for (const v1::PartitionRange& range : want.ranges) *received->add_requested_ranges() = range;
   }
-  for (const v1::PartitionRange& range : want.ranges) *received->add_requested_ranges() = range;
   batch_->Build(id, v1::BUILD_REQUEST_PLANNING)->set_want_id(want.id);
 }
 

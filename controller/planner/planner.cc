@@ -19,9 +19,15 @@ void Planner::MarkAllDirty() {
   progress_.Reset();
   open_units_.clear();
   for (Index job = 0; job < state_.jobs().size(); ++job) catalogue_.Update(job);
-  for (const auto& [uid, want] : snapshot_.wants) Mark({KeyKind::kWant, uid});
-  for (const auto& [uid, taint] : snapshot_.taints) Mark({KeyKind::kTaint, uid});
-  for (const auto& [name, job] : snapshot_.data_jobs) Mark({KeyKind::kDataJob, name});
+  // Statuses too, of all objects: the process before may have died between an event and its
+  // telling.
+  const auto object = [&](KeyKind kind, const std::string& id) {
+    Mark({kind, id});
+    status_dirty_.insert({kind, id});
+  };
+  for (const auto& [uid, want] : snapshot_.wants) object(KeyKind::kWant, uid);
+  for (const auto& [uid, taint] : snapshot_.taints) object(KeyKind::kTaint, uid);
+  for (const auto& [name, job] : snapshot_.data_jobs) object(KeyKind::kDataJob, name);
   for (Index want = 0; want < state_.wants().size(); ++want) {
     if (state_.want(want).Live()) MarkWant(want);
   }
@@ -173,7 +179,7 @@ std::vector<v1::BuildEvent> Planner::DecideEvents(TimeNs now, uint32_t slots) {
     GoOnPlanning();
   } else if (DecideObjects()) {
     DecideBuildsAndUnits();
-    for (const auto& [build, tasks] : revisions_) EmitGraph(build, tasks);
+    for (auto& [build, tasks] : revisions_) EmitGraph(build, std::move(tasks));
     revisions_.clear();
     if (!Enough()) Schedule(slots);
   }

@@ -197,7 +197,7 @@ class Planner {
   bool Record(OpenPlan& plan);
   void RecordEnd(const OpenPlan& plan);
   bool EmitSlice(OpenPlan& plan);
-  void EmitGraph(Index build, const std::vector<v1::Task>& tasks);
+  void EmitGraph(Index build, std::vector<v1::Task> tasks);
   void EmitDelegations(Index build, const Analysis& analysis);
   bool EmitHistorical(OpenPlan& plan);
   void EmitSkipped(OpenPlan& plan, Index unit);
@@ -249,6 +249,8 @@ class Planner {
   // --- decide_taint.cc
   void DecideTaint(const std::string& uid);
   void CreateTaint(const ObservedTaint& taint);
+  bool TooLarge(const ObservedTaint& taint, const std::vector<Index>& hit,
+                const std::vector<Index>& downstream);
   std::vector<Index> Downstream(const std::vector<Index>& instances,
                                 std::vector<Index>* runs) const;
   bool Repaired(const Taint& taint) const;
@@ -256,7 +258,7 @@ class Planner {
   // --- effects.cc
   void EffectsForRun(Index run, std::vector<Effect>& effects);
   void EffectsForObject(const Key& key, std::vector<Effect>& effects);
-  std::optional<CreateJob> CreateJobFor(Index run) const;
+  std::optional<CreateJob> CreateJobFor(Index run);
   void StatusEffects(std::vector<Effect>& effects);
 
   // --- status.cc
@@ -293,7 +295,8 @@ class Planner {
   std::set<Key> effect_dirty_;                      // kRun, kWant, kTaint, kDataJob
   std::set<Key> status_dirty_;
   std::optional<OpenPlan> open_plan_;
-  std::set<Index> open_taints_;     // taints in force
+  std::set<Index> open_taints_;                                  // taints in force
+  std::unordered_map<std::string, std::string> refused_taints_;  // by uid: why not recorded
   std::set<std::string> suspects_;  // uids the informer no longer shows
   std::set<std::string>
       unproved_jobs_;  // DataJobs whose pod template is being tried on the API server

@@ -137,6 +137,10 @@ TaintStatus Planner::StatusOfTaint(const ObservedTaint& observed) const {
   const Index index = state_.FindTaint(observed.meta.uid);
   if (index == kNone) {
     std::string error = observed.error;
+    if (const auto refused = refused_taints_.find(observed.meta.uid);
+        refused != refused_taints_.end() && error.empty()) {
+      error = refused->second;
+    }
     for (const std::string& glob : observed.globs) {
       if (const auto parsed = Glob::Compile(glob); !parsed.ok() && error.empty())
         error = parsed.error().message;

@@ -167,6 +167,10 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
     results.push_back(JobRefused{effect.run_id, "exceeded quota", clock_.now, false});
     return;
   }
+  if (too_large_jobs.contains(effect.job_label)) {
+    results.push_back(JobRefused{effect.run_id, "request is too large", clock_.now, true});
+    return;
+  }
   if (live.contains(effect.run_id)) return;
   live.emplace(effect.run_id, effect);
   created.push_back(effect);
@@ -196,6 +200,14 @@ void FakeCluster::DeleteJobByHand(const std::string& run_id) {
   observed_.erase(id);
   ends_.erase(id);
   Changed(Kind::kJob, id);
+}
+
+void FakeCluster::LoseNode(const std::string& run_id) {
+  ObservedJob& job = observed_.at(run_id);
+  job.pod->node = "node-1";
+  job.pod->node_ready = false;
+  job.pod->node_lost_since = clock_.now;
+  Changed(Kind::kJob, run_id);
 }
 
 void FakeCluster::Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results) {
