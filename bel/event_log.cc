@@ -202,6 +202,10 @@ void EventLog::JoinWriter(const Acquired& acquired) {
 }
 
 Result<std::vector<int64_t>> EventLog::Append(std::vector<v1::BuildEvent> events) {
+  return AppendAll(events);
+}
+
+Result<std::vector<int64_t>> EventLog::AppendAll(std::span<v1::BuildEvent> events) {
   if (events.empty()) return std::vector<int64_t>{};
   RETURN_IF_ERROR(writer_->AwaitWritable(stream_, options_.append_timeout));
   std::vector<int64_t> answer;
@@ -214,7 +218,7 @@ Result<std::vector<int64_t>> EventLog::Append(std::vector<v1::BuildEvent> events
   return answer;
 }
 
-Result<std::vector<int64_t>> EventLog::Accept(std::vector<v1::BuildEvent>& events) {
+Result<std::vector<int64_t>> EventLog::Accept(std::span<v1::BuildEvent> events) {
   in_flight_->overlay.Forget(head());
   Accepted accepted(*in_flight_, events.size());
   {

@@ -127,6 +127,8 @@ class EventLog {
   // event_id is already in the log (or in flight) is left out and answered with its idx. One idx
   // per event, in order.
   Result<std::vector<int64_t>> Append(std::vector<v1::BuildEvent> events);
+  // The same without a copy: idx and timestamp are set in the caller's events, duplicates aside.
+  Result<std::vector<int64_t>> AppendAll(std::span<v1::BuildEvent> events);
 
   // kOutOfRange below the floor. since_idx beyond the head gives an empty page whose head_idx says
   // so.
@@ -171,7 +173,7 @@ class EventLog {
   void LoadSnapshot(const Acquired& acquired);
   Status RequireBeginning(const Acquired& acquired) const;
   void JoinWriter(const Acquired& acquired);
-  Result<std::vector<int64_t>> Accept(std::vector<v1::BuildEvent>& events);
+  Result<std::vector<int64_t>> Accept(std::span<v1::BuildEvent> events);
   Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
   void Apply(const PendingBatch& batch);
 

@@ -14,7 +14,9 @@ namespace {
 UuidBytes Sha1Prefix(std::string_view bytes) {
   std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha1(), nullptr) == 1);
+  // Fetched once: OpenSSL would look SHA-1 up anew for every id.
+  static const EVP_MD* const kSha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, kSha1, nullptr) == 1);
   CHECK(size >= 16);
   UuidBytes uuid{};
   std::copy_n(digest.begin(), uuid.size(), uuid.begin());

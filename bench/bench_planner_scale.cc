@@ -2,33 +2,34 @@
 // thousand new ones. Storage in memory, a fake cluster; all else as in the operator.
 //
 //   bench_planner_scale [PARTITIONS_OF_S1 [PARTITIONS_OF_S2]]     default 1000000 100000
-#include <sys/resource.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "bel/base/check.h"
 #include "bel/base/log.h"
 #include "bel/memory_storage.h"
+#include "bench/bench_report.h"
 #include "controller/reconciler/reconciler.h"
 #include "tests/support/fake_cluster.h"
 
 namespace databuild {
 namespace {
 
-double Ms(std::chrono::steady_clock::duration took) {
-  return std::chrono::duration<double, std::milli>(took).count();
-}
+constexpr int kChanges = 300;
+constexpr size_t kTailBytes = 1 << 20;  // of raw events: no part of what a partition costs
 
-double ResidentMiB() {
+double ResidentBytes() {
+  malloc_trim(0);
   long pages = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> pages >> resident;
-  return static_cast<double>(resident) * 4096 / (1 << 20);
+  return static_cast<double>(resident) * 4096;
 }
 
 double Percentile(std::vector<double> values, double percent) {
@@ -36,48 +37,87 @@ double Percentile(std::vector<double> values, double percent) {
   return values[static_cast<size_t>(static_cast<double>(values.size() - 1) * percent / 100)];
 }
 
-struct Graph {
-  explicit Graph(uint32_t max_runs) : slots(max_runs) {
+// One graph, and the operator process that holds it.
+class Graph {
+ public:
+  explicit Graph(uint32_t max_runs) : slots_(max_runs) {
+    OpenLog();
+    Begin();
+  }
+
+  void Stop() {
+    reconciler_.reset();
+    view_.reset();
+    log_.reset();
+  }
+  void OpenLog() {
     LogOptions options;
-    options.storage = &storage;
+    options.storage = &storage_;
     options.graph = "bench";
     options.holder = "bench";
     options.cluster_uid = "22222222-2222-4222-8222-222222222222";
     options.clock = &clock;
+    options.tail_bytes = kTailBytes;
     auto opened = EventLog::Open(options);
-    CHECK(opened.ok());
-    log = std::move(*opened);
+    if (!opened.ok()) Give(opened.error().message);
+    log_ = std::move(*opened);
+  }
+  void Begin() {
     PlannerOptions planner;
     planner.graph = "bench";
     planner.keep_finished_jobs = 0;
-    reconciler = std::make_unique<GraphReconciler>(
-        planner, GraphReconciler::Parts{log.get(), view.get(), &clock, &slots, {}});
+    view_ = cluster.Connect();
+    reconciler_ = std::make_unique<GraphReconciler>(
+        planner, GraphReconciler::Parts{log_.get(), view_.get(), &clock, &slots_, {}});
   }
-  // Milliseconds of the turn.
+
+  // Seconds of the turn.
   double Tick() {
-    const auto start = std::chrono::steady_clock::now();
-    const TickReport report = reconciler->Tick();
-    CHECK(!report.append_error);
-    return Ms(std::chrono::steady_clock::now() - start);
+    return TimeOf([&] { last = Turn(); });
+  }
+  // Whether another turn would do something now.
+  bool Busy() const {
+    const std::optional<TimeNs> wake = reconciler_->NextWake();
+    return view_->HasNews() || (wake && *wake <= clock.now);
   }
   // Turns until nothing moves any more, Jobs included.
   void Finish() {
     for (int quiet = 0; quiet < 2;) {
-      const TickReport report = reconciler->Tick();
-      CHECK(!report.append_error);
+      last = Turn();
+      cluster.created.clear();
       const bool moved = cluster.StepJobs();
-      quiet = moved || report.events > 0 ? 0 : quiet + 1;
+      quiet = moved || last.events > 0 || Busy() ? 0 : quiet + 1;
       clock.now += kSecond;
     }
   }
+  // Seconds of each turn until nothing is left to decide.
+  std::vector<double> DecideAll() {
+    std::vector<double> turns{Tick()};
+    while (Busy()) turns.push_back(Tick());
+    return turns;
+  }
+  int64_t events() const { return log_->head(); }
 
   FakeClock clock;
   FakeCluster cluster{clock};
-  MemoryStorage storage;
-  RunSlots slots;
-  std::unique_ptr<FakeView> view = cluster.Connect();
-  std::unique_ptr<EventLog> log;
-  std::unique_ptr<GraphReconciler> reconciler;
+  TickReport last;
+
+ private:
+  TickReport Turn() {
+    const TickReport report = reconciler_->Tick();
+    if (report.append_error) Give(report.append_error->message);
+    return report;
+  }
+  [[noreturn]] static void Give(const std::string& error) {
+    std::fprintf(stderr, "bench_planner_scale: %s\n", error.c_str());
+    std::exit(1);
+  }
+
+  MemoryStorage storage_;
+  RunSlots slots_;
+  std::unique_ptr<FakeView> view_;
+  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<GraphReconciler> reconciler_;
 };
 
 RangeSpec Range(const std::string& ref, int64_t from, int64_t to) {
@@ -88,46 +128,60 @@ RangeSpec Range(const std::string& ref, int64_t from, int64_t to) {
   return {ref, {capture}};
 }
 
-// S1. The change is a taint of one partition that a live want holds: an event, a new build, a run.
-void AChangeAmongMany(int64_t partitions) {
-  const double before = ResidentMiB();
+// S1. The change is a taint of one partition that a live want holds: it is recorded, the want is
+// unsatisfied, builds again, its plan is recorded and a run scheduled.
+void AChangeAmongMany(BenchReport& report, int64_t partitions) {
   Graph graph(0);
   graph.cluster.PutDataJob("raw", {"raw/{n:int}"}).batch_max = 100;
   graph.cluster.PutWant("all", {}).ranges = {Range("raw/{n}", 1, partitions)};
   graph.Finish();
-  const double held = ResidentMiB() - before;
-  std::vector<double> ticks;
-  for (int i = 1; i <= 300; ++i) {
+  graph.Stop();
+  const double nothing = ResidentBytes();
+  graph.OpenLog();
+  const double read_model = ResidentBytes();
+  graph.Begin();
+  graph.Finish();
+  const auto each = [&](double bytes) { return bytes / static_cast<double>(partitions); };
+  const double all = each(ResidentBytes() - nothing);
+  std::vector<double> micros;
+  for (int i = 1; i <= kChanges; ++i) {
     graph.cluster.PutTaint("t" + std::to_string(i),
                            {"raw/" + std::to_string(1 + i * 7919LL % partitions)});
-    ticks.push_back(graph.Tick());
+    micros.push_back(graph.Tick() * 1e6);
     graph.Finish();
   }
-  std::printf(
-      "S1   %ld live partitions: a change decided in p50 %.2f ms, p99 %.2f ms (bar 1 ms); "
-      "%.0f bytes a partition, log in memory included (bar 600 without)\n",
-      static_cast<long>(partitions), Percentile(ticks, 50), Percentile(ticks, 99),
-      held * (1 << 20) / static_cast<double>(partitions));
+  std::printf("     %ld live partitions; p50 of a change %.0f us; planner %.0f bytes a partition\n",
+              static_cast<long>(partitions), Percentile(micros, 50),
+              all - each(read_model - nothing));
+  report.AddAbsolute({"S1", "a change among live partitions, p99", "1 us", "us", 1000, true},
+                     Percentile(micros, 99));
+  report.AddAbsolute({"S1m", "memory of a live partition, all in", "1 B", "B", 600, true}, all);
 }
 
 // S2. One run at a time, so that planning is what is measured.
-void PlanOfMany(int64_t partitions) {
-  Graph graph(1);
-  graph.cluster.PutDataJob("raw", {"raw/{n:int}"});
-  graph.cluster.PutDataJob("clean", {"clean/{n:int}"}, {"raw/{n}"});
-  graph.cluster.PutDataJob("sum", {"sum/{n:int}"}, {"clean/{n}"});
-  while (graph.Tick() > 0 && graph.view->HasNews()) {
+void PlanOfMany(BenchReport& report, int64_t partitions) {
+  std::vector<double> totals, worst;
+  for (int round = 0; round < kRounds; ++round) {
+    Graph graph(1);
+    graph.cluster.PutDataJob("raw", {"raw/{n:int}"});
+    graph.cluster.PutDataJob("clean", {"clean/{n:int}"}, {"raw/{n}"});
+    graph.cluster.PutDataJob("sum", {"sum/{n:int}"}, {"clean/{n}"});
+    graph.DecideAll();
+    graph.cluster.rule = [](const CreateJob&) { return JobEnd{"Hang", 0, {}, ""}; };
+    graph.cluster.PutWant("all", {}).ranges = {Range("sum/{n}", 1, partitions / 3)};
+    const int64_t before = graph.events();
+    const std::vector<double> turns = graph.DecideAll();
+    double total = 0;
+    for (const double turn : turns) total += turn * 1e3;
+    totals.push_back(total);
+    worst.push_back(*std::max_element(turns.begin(), turns.end()) * 1e3);
+    if (round > 0) continue;
+    std::printf("     plan of %ld partitions, 3 levels deep: %ld events in %zu ticks\n",
+                static_cast<long>(partitions), static_cast<long>(graph.events() - before),
+                turns.size());
   }
-  graph.cluster.rule = [](const CreateJob&) { return JobEnd{"Hang", 0, {}, ""}; };
-  graph.cluster.PutWant("all", {}).ranges = {Range("sum/{n}", 1, partitions / 3)};
-  const auto start = std::chrono::steady_clock::now();
-  const TickReport report = graph.reconciler->Tick();
-  const double took = Ms(std::chrono::steady_clock::now() - start);
-  const double round = took / static_cast<double>(report.rounds);
-  std::printf(
-      "S2   plan of %ld partitions, 3 levels deep: %.0f ms to the last of %zu events (bar "
-      "1000 ms), %.1f ms a round on average (bar 50 ms at most)\n",
-      static_cast<long>(partitions), took, report.events, round);
+  report.AddAbsolute({"S2", "plan of new partitions", "1 ms", "ms", 1000, true}, Median(totals));
+  report.AddAbsolute({"S2t", "its longest tick", "1 ms", "ms", 50, true}, Median(worst));
 }
 
 }  // namespace
@@ -135,7 +189,8 @@ void PlanOfMany(int64_t partitions) {
 
 int main(int argc, char** argv) {
   databuild::SetLogSink([](std::string_view) {});
-  databuild::PlanOfMany(argc > 2 ? std::atoll(argv[2]) : 100'000);
-  databuild::AChangeAmongMany(argc > 1 ? std::atoll(argv[1]) : 1'000'000);
+  databuild::BenchReport report;
+  databuild::PlanOfMany(report, argc > 2 ? std::atoll(argv[2]) : 100'000);
+  databuild::AChangeAmongMany(report, argc > 1 ? std::atoll(argv[1]) : 1'000'000);
   return 0;
 }

@@ -56,6 +56,27 @@ Index Catalogue::FindRejected(std::string_view ref) const {
   return jobs.empty() ? kNone : jobs.front();
 }
 
+PartitionReason Catalogue::WhyNobodyMakes(const std::string& ref) const {
+  PartitionReason why;
+  why.ref = ref;
+  why.chain.push_back({ref, "", "", reason::kNoProducer});
+  const Index rejected = FindRejected(ref);
+  if (Find(ref).kind == Producer::Kind::kSeveral) {
+    why.reason = reason::kAmbiguousProducer;
+    why.message = "several DataJobs make " + ref;
+  } else if (rejected != kNone) {
+    const v1::JobDefinitionEvent& definition = state_.job(rejected).definition;
+    why.reason = definition.reason() == reason::kAmbiguousProducer ? reason::kAmbiguousProducer
+                                                                   : reason::kInvalidJob;
+    why.message = "DataJob " + definition.name() + " that makes " + ref +
+                  " is not accepted: " + definition.message();
+  } else {
+    why.reason = reason::kNoProducer;
+    why.message = "no DataJob makes " + ref;
+  }
+  return why;
+}
+
 std::optional<Captures> Catalogue::Match(Index job, std::string_view ref) const {
   const auto it = compiled_.find(job);
   return it == compiled_.end() ? std::nullopt : it->second.Match(ref);

@@ -11,6 +11,7 @@
 #include "controller/planner/observed.h"
 #include "controller/planner/pattern.h"
 #include "controller/planner/pattern_index.h"
+#include "controller/planner/reason.h"
 
 namespace databuild {
 
@@ -39,6 +40,8 @@ class Catalogue {
   Producer Find(std::string_view ref) const;
   // A rejected definition whose outputs would match the ref, for reasons; kNone if there is none.
   Index FindRejected(std::string_view ref) const;
+  // Of a ref that no DataJob in force makes: NoProducer, AmbiguousProducer or InvalidJob, in words.
+  PartitionReason WhyNobodyMakes(const std::string& ref) const;
   Result<UnitPlan> Plan(Index job, const Captures& captures) const;
   std::optional<Captures> Match(Index job, std::string_view ref) const;
   Captures BatchKey(Index job, const Captures& captures) const;

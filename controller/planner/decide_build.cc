@@ -23,7 +23,7 @@ void Planner::DecideBuild(Index index) {
       batch_->Build(build.id, v1::BUILD_REQUEST_PLANNING);
       return;
     case v1::BUILD_REQUEST_PLANNING:
-      if (MayPlan(index)) PlanBuild(index);
+      if (MayPlan(index)) PlanBuild(index, std::nullopt);
       return;
     case v1::BUILD_REQUEST_ANALYSIS_COMPLETED:
       batch_->Build(build.id, state_.want(build.want).unavailable == 0
@@ -63,12 +63,12 @@ void Planner::ExecuteBuild(Index index) {
     if (MayGiveUp(index) && !AdoptAway(index)) CancelUnstarted(index, reason::kAvailable);
     return;
   }
-  if (needs_revision_.contains(index)) {
+  if (const auto revision = needs_revision_.find(index); revision != needs_revision_.end()) {
     if (!MayPlan(index)) return;
-    needs_revision_.erase(index);
     const size_t before = batch_->size();
-    ReviseBuild(index);
-    if (batch_->size() != before) return;
+    PlanBuild(index, std::move(revision->second));
+    needs_revision_.erase(index);
+    if (batch_->size() != before || open_plan_) return;
   }
   if (build.open_instances > 0) {
     if (may_be_doomed_.contains(index) || !build.unproducible.empty()) CancelDoomed(index);
@@ -82,22 +82,35 @@ bool Planner::IsUnproducible(Index partition) const {
          catalogue_.Find(state_.partition(partition).ref).kind != Producer::Kind::kOne;
 }
 
+// Whether another build makes something this want misses, and this build says so; or must say so.
+std::pair<bool, bool> Planner::WaitsForOthers(Index index) const {
+  const Build& build = state_.build(index);
+  const Missing& missing = progress_.Of(build.want);
+  bool unsaid = false;
+  for (const Stage stage : {Stage::kBuilding, Stage::kWaiting, Stage::kRetrying}) {
+    const IndexSet& live = missing.of(stage);
+    for (Index at = live.First(); at != kNone; at = live.Next(at + 1)) {
+      const auto known = build.delegations.find(at);
+      const Index owner = state_.instance(state_.LiveInstance(at)).build;
+      if (known != build.delegations.end() && known->second.owner == owner) return {true, false};
+      unsaid = true;
+    }
+  }
+  return {false, unsaid};
+}
+
 // Nothing of its own is open: done, failed, without a way, waiting for others, or in need of a
 // revision.
 void Planner::DecideEnd(Index index) {
   const Build& build = state_.build(index);
+  const auto [pending, unsaid] = WaitsForOthers(index);
+  if (pending && IsMutant(Mutant::kDelegationIsSuccess))
+    return EndBuild(index, v1::BUILD_REQUEST_COMPLETED, {});
+  if (pending) return;
   std::optional<CauseInfo> failure, unproducible;
-  bool pending = false, revise = false;
+  // False: it can be made, by a revision.
   const auto look = [&](Index partition) {
-    if (state_.Usable(partition)) return;
     const Partition& ref = state_.partition(partition);
-    if (const Index live = state_.LiveInstance(partition); live != kNone) {
-      const auto known = build.delegations.find(partition);
-      const bool delegated =
-          known != build.delegations.end() && known->second.owner == state_.instance(live).build;
-      (delegated ? pending : revise) = true;
-      return;
-    }
     const Instance* newest = ref.newest == kNone ? nullptr : &state_.instance(ref.newest);
     if (newest && newest->status == v1::PARTITION_FAILED &&
         newest->updated_at > build.received_at) {
@@ -109,17 +122,18 @@ void Planner::DecideEnd(Index index) {
     } else if (IsUnproducible(partition)) {
       if (!unproducible) unproducible = NoProducerCause(ref.ref);
     } else {
-      revise = true;
+      return false;
     }
+    return true;
   };
-  for (Index partition : state_.want(build.want).partitions) look(partition);
-  if (pending && IsMutant(Mutant::kDelegationIsSuccess))
-    return EndBuild(index, v1::BUILD_REQUEST_COMPLETED, {});
-  if (pending) return;
-  if (revise) {
-    if (needs_revision_.insert(index).second) Mark({KeyKind::kBuild, "", index});
-    return;
+  bool revise = unsaid;
+  for (const Stage stage : {Stage::kFailed, Stage::kIdle}) {
+    const IndexSet& idle = progress_.Of(build.want).of(stage);
+    for (Index at = idle.First(); at != kNone && !revise; at = idle.Next(at + 1)) {
+      revise = !look(at);
+    }
   }
+  if (revise) return Revise(index, kNone);
   if (failure) return EndBuild(index, v1::BUILD_REQUEST_FAILED, *failure);
   if (unproducible) return EndBuild(index, v1::BUILD_REQUEST_PRECONDITION_FAILED, *unproducible);
 }
@@ -128,6 +142,7 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
   const Build& build = state_.build(index);
   needs_revision_.erase(index);
   may_be_doomed_.erase(index);
+  going_on_.erase(index);
   ended_.insert(index);
   v1::BuildRequestEvent* event = batch_->Build(build.id, status);
   if (build.want != kNone) event->set_want_id(state_.want(build.want).id);
@@ -151,7 +166,9 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
       }
     }
   }
+  size_t listed = 0;
   for (const std::string& ref : refs) {
+    if (++listed > kMaxRefsPerEvent) break;
     v1::UnproduciblePartition* missing = event->add_unproducible();
     missing->set_ref(ref);
     missing->set_kind("no_producer");
@@ -177,7 +194,8 @@ void Planner::CloseUnwanted(Index index) {
   }
   CancelUnstarted(index, why);
   if (!deleted) return;  // live runs of an expired want end by themselves and their data counts
-  for (Index unit : build.units) {
+  const IndexSet& open = OpenUnits(index);
+  for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {
     for (Index instance : state_.unit(unit).instances) {
       const Instance& made = state_.instance(instance);
       if (made.status != v1::PARTITION_BUILDING || made.run == kNone) continue;
@@ -216,7 +234,6 @@ Index Planner::OldestDelegator(Index partition, Index except) const {
 // build. One adopter a tick; true if there was one.
 bool Planner::AdoptAway(Index index) {
   if (IsMutant(Mutant::kNoAdoption)) return false;
-  const Build& build = state_.build(index);
   Index adopter = kNone;
   std::vector<Index> units;
   std::set<Index> taken;
@@ -230,8 +247,8 @@ bool Planner::AdoptAway(Index index) {
       }
     }
   };
-  for (Index unit : build.units) {
-    if (!UnitOpen(unit)) continue;
+  const IndexSet& open = OpenUnits(index);
+  for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {
     for (Index partition : state_.unit(unit).partitions) {
       const Index oldest = OldestDelegator(partition, index);
       if (oldest == kNone) continue;
@@ -251,8 +268,7 @@ bool Planner::AdoptAway(Index index) {
 void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) {
   const std::string& from_id = state_.build(from).id;
   const std::string& to_id = state_.build(to).id;
-  const Index first = state_.unit(units.front()).partitions.front();
-  v1::AdoptionEvent* adoption = batch_->Adoption(from_id, to_id, state_.partition(first).ref);
+  v1::AdoptionEvent* adoption = nullptr;
   std::vector<v1::Task> tasks;
   std::map<Index, std::vector<Index>> others;  // build -> partitions it delegates
   for (Index index : units) {
@@ -262,7 +278,10 @@ void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) 
       const Instance& made = state_.instance(instance);
       if (state_.InstanceFinal(instance)) continue;
       Claim(instance);
-      adoption->add_partition_refs()->set_str(state_.partition(made.partition).ref);
+      const std::string& ref = state_.partition(made.partition).ref;
+      if (!adoption || static_cast<size_t>(adoption->partition_refs_size()) == kMaxRefsPerEvent)
+        adoption = batch_->Adoption(from_id, to_id, ref);
+      adoption->add_partition_refs()->set_str(ref);
       adoption->add_instance_ids(made.id);
       for (Index other : state_.partition(made.partition).extra->delegators) {
         if (other != to && other != from && state_.BuildOpen(other))
@@ -270,15 +289,18 @@ void Planner::AdoptUnits(Index from, Index to, const std::vector<Index>& units) 
       }
     }
   }
-  EmitGraph(to, tasks);
+  EmitGraph(to, std::move(tasks));
   for (const auto& [other, partitions] : others) {
-    v1::DelegationEvent* event =
-        batch_->Delegation(state_.build(other).id, to_id, state_.partition(partitions.front()).ref);
+    v1::DelegationEvent* event = nullptr;
     for (Index partition : partitions) {
-      event->add_partition_refs()->set_str(state_.partition(partition).ref);
+      const std::string& ref = state_.partition(partition).ref;
+      if (!event || static_cast<size_t>(event->partition_refs_size()) == kMaxRefsPerEvent) {
+        event = batch_->Delegation(state_.build(other).id, to_id, ref);
+        event->set_message("adopted");
+      }
+      event->add_partition_refs()->set_str(ref);
       event->add_instance_ids(state_.instance(state_.LiveInstance(partition)).id);
     }
-    event->set_message("adopted");
   }
 }
 
@@ -291,8 +313,8 @@ void Planner::CancelUnstarted(Index index, const std::string& why) {
     v1::PartitionEvent* event = batch_->Partition(instance, v1::PARTITION_CANCELLED);
     event->mutable_cause()->set_reason(why);
   };
-  for (Index unit : build.units) {
-    if (!UnitOpen(unit)) continue;
+  const IndexSet& open = OpenUnits(index);
+  for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {
     SetReady(unit, false);
     for (Index instance : state_.unit(unit).instances) cancel(instance);
   }
@@ -323,10 +345,17 @@ bool Planner::CancelDoomed(Index index) {
     return std::nullopt;
   };
   std::vector<std::pair<Index, CauseInfo>> doomed;
-  for (Index unit : build.units) {
-    if (!UnitOpen(unit)) continue;
+  const IndexSet& open = OpenUnits(index);
+  if (const auto last = going_on_.find(index);
+      last != going_on_.end() && open.Contains(last->second) && !doom(last->second)) {
+    return false;
+  }
+  for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {
     const std::optional<CauseInfo> cause = doom(unit);
-    if (!cause) return false;  // something is left that can go on
+    if (!cause) {
+      going_on_[index] = unit;
+      return false;
+    }
     doomed.emplace_back(unit, *cause);
   }
   for (const auto& [unit, cause] : doomed) EndUnit(unit, v1::PARTITION_CANCELLED, cause);

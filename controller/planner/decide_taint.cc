@@ -6,6 +6,14 @@
 #include "controller/planner/planner.h"
 
 namespace databuild {
+namespace {
+
+constexpr size_t kMaxTaintBytes = 768 * 1'024;
+// Of one instance in a TaintEvent beside its ref: two ids and the fields around them.
+constexpr size_t kInstanceBytes = 96;
+
+}  // namespace
+
 void Planner::DecideTaint(const std::string& uid) {
   const ObservedTaint* observed = snapshot_.FindTaint(uid);
   const Index index = state_.FindTaint(uid);
@@ -66,6 +74,27 @@ std::vector<Index> Planner::Downstream(const std::vector<Index>& instances,
   return downstream;
 }
 
+// A TaintEvent lists what it hits, and an event has at most 1 MiB: one that cannot be recorded
+// would be decided again for ever, and all else of its round with it.
+bool Planner::TooLarge(const ObservedTaint& observed, const std::vector<Index>& hit,
+                       const std::vector<Index>& downstream) {
+  size_t bytes = 0;
+  for (const auto* instances : {&hit, &downstream}) {
+    for (Index instance : *instances) {
+      bytes += state_.partition(state_.instance(instance).partition).ref.size() + kInstanceBytes;
+    }
+  }
+  if (bytes <= kMaxTaintBytes) {
+    refused_taints_.erase(observed.meta.uid);
+    return false;
+  }
+  refused_taints_[observed.meta.uid] =
+      "it hits " + std::to_string(hit.size() + downstream.size()) +
+      " instances, more than one event can list; taint fewer with each Taint";
+  status_dirty_.insert({KeyKind::kTaint, observed.meta.uid});
+  return true;
+}
+
 void Planner::CreateTaint(const ObservedTaint& observed) {
   std::vector<Index> partitions;
   for (const std::string& ref : observed.partitions) {
@@ -93,6 +122,7 @@ void Planner::CreateTaint(const ObservedTaint& observed) {
   if (observed.cascade_downstream) downstream = Downstream(hit, &runs);
   std::sort(runs.begin(), runs.end());
   runs.erase(std::unique(runs.begin(), runs.end()), runs.end());
+  if (TooLarge(observed, hit, downstream)) return;
   v1::TaintEvent* event = batch_->Taint(observed.meta.uid, v1::TAINT_CREATED);
   event->set_name(observed.meta.name);
   event->set_created_at(static_cast<uint64_t>(observed.meta.created_at));

@@ -66,6 +66,10 @@ bool Planner::ReviseUnit(Index index) {
             {first, "", job.label, reason::kNoProducer, "no DataJob makes " + first + " any more"});
     return true;
   }
+  const Index run = state_.instance(unit.instances.front()).run;
+  const bool missed =
+      run != kNone && state_.run(run).outcome == v1::JOB_OUTCOME_MISSING_DEPENDENCIES;
+  if (job.definition.generation() == unit.generation && !missed) return false;
   v1::Task task = TaskOf(unit);
   bool changed = false;
   if (job.definition.generation() != unit.generation) {
@@ -75,15 +79,14 @@ bool Planner::ReviseUnit(Index index) {
               {first, "", job.label, reason::kInvalidJob, plan.error().message});
       return true;
     }
-    task = TaskOf(PlannedUnit{unit.job, std::move(plan).value(), {}, {}, {}});
+    task = TaskOf(PlannedUnit{unit.job, std::move(plan).value()});
     changed = true;
   }
   std::set<std::string> inputs;
   for (const v1::DataDep& input : task.config().inputs()) {
     if (input.dep_type_code() == v1::MATERIALIZE) inputs.insert(input.partition_ref().str());
   }
-  const Index run = state_.instance(unit.instances.front()).run;
-  if (run != kNone && state_.run(run).outcome == v1::JOB_OUTCOME_MISSING_DEPENDENCIES) {
+  if (missed) {
     for (Index missing : state_.run(run).extra->missing) {
       const std::string& ref = state_.partition(missing).ref;
       if (!inputs.insert(ref).second) continue;
@@ -119,8 +122,7 @@ void Planner::DecideUnit(Index index) {
       return EndUnit(index, v1::PARTITION_FAILED,
                      state_.instance(state_.partition(inputs.partition).newest).extra->cause);
     case Inputs::State::kLost:
-      needs_revision_.insert(unit.build);
-      MarkBuild(unit.build);
+      Revise(unit.build, index);
       return SetReady(index, false);
     case Inputs::State::kWaiting:
       return SetReady(index, false);
@@ -160,29 +162,32 @@ bool Planner::Suspended(const Unit& unit) const {
   return true;
 }
 
-Planner::ReadyKey Planner::ReadyKeyOf(Index index) const {
-  const Want& want = state_.want(state_.build(state_.unit(index).build).want);
+ReadyQueue::Place Planner::PlaceOf(Index index) const {
+  const Unit& unit = state_.unit(index);
+  const Want& want = state_.want(state_.build(unit.build).want);
   TimeNs deadline = std::numeric_limits<TimeNs>::max();
   if (want.sla && !want.sla_violated) {
     deadline = want.data_timestamp + *want.sla;
   } else if (want.ttl) {
     deadline = want.created_at + *want.ttl;
   }
-  return {-static_cast<int64_t>(want.priority), deadline, want.created_idx, index};
+  ReadyQueue::Place place;
+  place.key = {-static_cast<int64_t>(want.priority), deadline, want.created_idx, index};
+  place.job = unit.job;
+  place.batched = state_.job(unit.job).definition.batch_max() > 1;
+  if (!place.batched) return place;
+  for (const Capture& capture : catalogue_.BatchKey(unit.job, CapturesOf(unit))) {
+    place.batch += capture.name + "=" + capture.text + "\n";
+  }
+  return place;
 }
 
 void Planner::SetReady(Index unit, bool ready) {
-  const auto known = ready_by_unit_.find(unit);
-  if (known != ready_by_unit_.end()) {
-    ready_.erase(known->second);
-    ready_by_unit_.erase(known);
-  }
-  if (!ready) return;
-  const ReadyKey key = ReadyKeyOf(unit);
-  ready_.insert(key);
-  ready_by_unit_.emplace(unit, key);
+  ready ? ready_.Put(unit, PlaceOf(unit)) : ready_.Remove(unit);
 }
 
+// Ready units in the order of work, as limits allow. Units of the same job that agree on
+// batching.by share a run, at most batching.maxPartitions of them.
 void Planner::Schedule(uint32_t slots) {
   uint32_t free = slots;
   if (options_.max_runs_per_graph > 0) {
@@ -190,38 +195,23 @@ void Planner::Schedule(uint32_t slots) {
     free =
         std::min(free, options_.max_runs_per_graph > live ? options_.max_runs_per_graph - live : 0);
   }
-  std::unordered_map<Index, uint32_t> started;  // by job, in this tick
-  std::vector<Index> order;
-  for (const ReadyKey& key : ready_) order.push_back(std::get<3>(key));
-  for (Index unit : order) {
-    if (free == 0 || Full()) return;
-    if (!ready_by_unit_.contains(unit)) continue;  // went into a batch
-    const Index job = state_.unit(unit).job;
-    const uint32_t limit = state_.job(job).definition.max_concurrent_runs();
+  if (free == 0 || ready_.size() == 0) return;
+  std::unordered_map<Index, uint32_t> started;  // by job, in this round
+  auto heads = ready_.Heads();
+  while (!heads.empty() && free > 0 && !Full()) {
+    const auto [key, job] = *heads.begin();
+    heads.erase(heads.begin());
+    const v1::JobDefinitionEvent& definition = state_.job(job).definition;
+    const uint32_t limit = definition.max_concurrent_runs();
     if (limit > 0 && state_.job(job).active_runs + started[job] >= limit) continue;
-    const std::vector<Index> units = BatchFor(unit);
-    if (!ScheduleRun(units)) continue;
+    const std::vector<Index> units =
+        ready_.Batch(std::get<3>(key), std::max<uint32_t>(1, definition.batch_max()));
+    if (!ScheduleRun(units)) continue;  // nor would the job's other units be
     for (Index scheduled : units) SetReady(scheduled, false);
     ++started[job];
     --free;
+    if (const ReadyQueue::Key* next = ready_.Head(job)) heads.emplace(*next, job);
   }
-}
-
-// Ready units of the same job that agree on batching.by, at most batching.maxPartitions.
-std::vector<Index> Planner::BatchFor(Index first) const {
-  std::vector<Index> units{first};
-  const Unit& unit = state_.unit(first);
-  const uint32_t most = std::max<uint32_t>(1, state_.job(unit.job).definition.batch_max());
-  if (most == 1) return units;
-  const Captures key = catalogue_.BatchKey(unit.job, CapturesOf(unit));
-  for (const ReadyKey& ready : ready_) {
-    const Index other = std::get<3>(ready);
-    if (units.size() >= most) break;
-    if (other == first || state_.unit(other).job != unit.job) continue;
-    if (catalogue_.BatchKey(unit.job, CapturesOf(state_.unit(other))) == key)
-      units.push_back(other);
-  }
-  return units;
 }
 
 const JobPatterns* Planner::CommandsOf(Index job) {

@@ -85,20 +85,21 @@ void Planner::CreateWant(const ObservedWant& want) {
   event->set_total_partitions(total);
 }
 
+bool Planner::AllMadeBy(const Want& want, TimeNs deadline) const {
+  return std::all_of(want.partitions.begin(), want.partitions.end(), [&](Index partition) {
+    return state_.instance(state_.partition(partition).current).updated_at <= deadline;
+  });
+}
+
 // SLA before TTL when both are due. True if the want ended.
 bool Planner::DecideDeadlines(Index index) {
   const Want& want = state_.want(index);
   if (want.sla && !want.sla_violated && want.status != v1::WANT_SATISFIED &&
       want.first_satisfied_at == 0) {
     const TimeNs deadline = want.data_timestamp + *want.sla;
-    const bool there =
-        std::all_of(want.partitions.begin(), want.partitions.end(), [&](Index partition) {
-          return state_.Usable(partition) &&
-                 state_.instance(state_.partition(partition).current).updated_at <= deadline;
-        });
     if (now_ < deadline) {
       WakeAt(deadline, {KeyKind::kWant, want.id});
-    } else if (!there) {
+    } else if (want.unavailable > 0 || !AllMadeBy(want, deadline)) {
       batch_->Want(want.id, v1::WANT_SLA_VIOLATED, "")
           ->set_message("not available by " + FormatRfc3339(deadline));
     }
@@ -170,7 +171,12 @@ std::string Planner::BuildTrigger(Index index) const {
     if (job.accepted_idx > build.planned_idx) return "JobChanged";
     if (job.retry_idx > build.received_idx) return "Retry";
   }
-  return "";
+  // The build's last event names only so many of the refs that nobody makes.
+  if (build.unproducible.size() < kMaxRefsPerEvent) return "";
+  const bool changed = std::any_of(state_.jobs().begin(), state_.jobs().end(), [&](const Job& job) {
+    return job.accepted_idx > build.planned_idx;
+  });
+  return changed ? "JobChanged" : "";
 }
 
 void Planner::StartBuild(Index index, const std::string& trigger) {
@@ -182,11 +188,20 @@ void Planner::StartBuild(Index index, const std::string& trigger) {
   received->set_attempt(attempt);
   received->set_reason(trigger);
   if (!want.comment.empty()) received->set_comment(want.comment);
-  const size_t listed = std::min<size_t>(want.partitions.size(), want.ranges.empty() ? 1'000 : 0);
-  for (size_t i = 0; i < listed; ++i) {
-    received->add_requested_partitions()->set_str(state_.partition(want.partitions[i]).ref);
+  // The first build is asked for all that the want names, a later one for what is missing; for a
+  // range again only where that is too much to list.
+  const Missing& missing = progress_.Of(index);
+  if (attempt > 1 && missing.count() > 0 && missing.count() <= kMaxRefsPerEvent) {
+    for (Index at = missing.Next(0); at != kNone; at = missing.Next(at + 1)) {
+      received->add_requested_partitions()->set_str(state_.partition(at).ref);
+    }
+  } else if (want.ranges.empty()) {
+    for (Index partition : want.partitions) {
+      received->add_requested_partitions()->set_str(state_.partition(partition).ref);
+    }
+  } else {
+    for (const v1::PartitionRange& range : want.ranges) *received->add_requested_ranges() = range;
   }
-  for (const v1::PartitionRange& range : want.ranges) *received->add_requested_ranges() = range;
   batch_->Build(id, v1::BUILD_REQUEST_PLANNING)->set_want_id(want.id);
 }
 

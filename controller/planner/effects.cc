@@ -19,11 +19,12 @@ std::vector<Effect> Planner::DecideEffects(TimeNs now) {
     }
     EffectsForObject(key, effects);
   }
-  StatusEffects(effects);
+  // What a plan changes is told once, when it is whole.
+  if (!open_plan_) StatusEffects(effects);
   return effects;
 }
 
-std::optional<CreateJob> Planner::CreateJobFor(Index index) const {
+std::optional<CreateJob> Planner::CreateJobFor(Index index) {
   const Run& run = state_.run(index);
   std::shared_ptr<const ObservedDataJob> definition = DefinitionPtr(run.job);
   if (!definition || definition->meta.generation != run.generation) return std::nullopt;
@@ -43,8 +44,8 @@ std::optional<CreateJob> Planner::CreateJobFor(Index index) const {
   }
   std::sort(create.inputs.begin(), create.inputs.end());
   // The command line is the same pure function of the definition that was recorded on SCHEDULED.
-  const Result<JobPatterns> patterns = CompileJob(TemplatesOf(*definition));
-  if (!patterns.ok()) return std::nullopt;
+  const JobPatterns* patterns = CommandsOf(run.job);
+  if (!patterns) return std::nullopt;
   CommandContext context;
   context.captures = patterns->Match(create.outputs.front().first).value_or(Captures{});
   for (const auto& [ref, id] : create.outputs) context.outputs.push_back(ref);
@@ -142,6 +143,7 @@ void Planner::EffectsForObject(const Key& key, std::vector<Effect>& effects) {
 
 // The status of every object that something happened to.
 void Planner::StatusEffects(std::vector<Effect>& effects) {
+  marked_wants_.Clear();
   std::set<Key> keys;
   keys.swap(status_dirty_);
   for (const Key& key : keys) {

@@ -142,11 +142,7 @@ PartitionReason Planner::ExplainReady(const Instance& instance, TimeNs now) cons
     }
   } else {
     why.reason = reason::kQueued;
-    size_t position = 1;
-    const auto ready = ready_by_unit_.find(instance.unit);
-    if (ready != ready_by_unit_.end() && ready_.size() <= 10'000) {
-      position += static_cast<size_t>(std::distance(ready_.begin(), ready_.find(ready->second)));
-    }
+    const size_t position = std::max<size_t>(1, ready_.Position(instance.unit));
     why.message = "waits for a free slot, position " + std::to_string(position) + " of " +
                   std::to_string(std::max<size_t>(1, ready_.size()));
   }
@@ -177,7 +173,7 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
                                          ? newest->extra->cause.reason
                                          : reason::kBuildFailed);
   } else if (producer.kind != Producer::Kind::kOne) {
-    ExplainProducer(ref.ref, producer, why);
+    why = catalogue_.WhyNobodyMakes(ref.ref);
   } else if (newest && newest->status == v1::PARTITION_CANCELLED &&
              !newest->extra->cause.ref.empty() && NeedsAPerson(newest->extra->cause.reason)) {
     from_cause(newest->extra->cause, newest->extra->cause.reason);
@@ -193,25 +189,6 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
     why.message = "the build is being planned";
   }
   return why;
-}
-
-void Planner::ExplainProducer(const std::string& ref, const Producer& producer,
-                              PartitionReason& why) const {
-  const Index rejected = catalogue_.FindRejected(ref);
-  why.chain.push_back({ref, "", "", reason::kNoProducer});
-  if (producer.kind == Producer::Kind::kSeveral) {
-    why.reason = reason::kAmbiguousProducer;
-    why.message = "several DataJobs make " + ref;
-  } else if (rejected != kNone) {
-    const v1::JobDefinitionEvent& definition = state_.job(rejected).definition;
-    why.reason = definition.reason() == reason::kAmbiguousProducer ? reason::kAmbiguousProducer
-                                                                   : reason::kInvalidJob;
-    why.message = "DataJob " + definition.name() + " that makes " + ref +
-                  " is not accepted: " + definition.message();
-  } else {
-    why.reason = reason::kNoProducer;
-    why.message = "no DataJob makes " + ref;
-  }
 }
 
 }  // namespace databuild

@@ -12,10 +12,10 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -23,17 +23,21 @@
 #include "bel/build_state.h"
 #include "controller/planner/catalogue.h"
 #include "controller/planner/event_batch.h"
+#include "controller/planner/index_set.h"
+#include "controller/planner/plan_walk.h"
+#include "controller/planner/ready_queue.h"
 #include "controller/planner/reason.h"
 #include "controller/planner/snapshot.h"
+#include "controller/planner/want_progress.h"
 
 namespace databuild {
 
-// Limits of planning. Sources: core.md "One tick" and "Analysis".
-inline constexpr size_t kMaxRefsPerPlan = 1'000'000;
-inline constexpr size_t kMaxPlanDepth = 10'000;
+// Limits of what one event carries and one round looks at. Sources: core.md "Analysis";
+// event-log.md: an event has at most 1 MiB, and a ref 1,024 bytes.
 inline constexpr size_t kMaxGraphPartBytes = 256 * 1'024;
-inline constexpr size_t kTasksWithCommands = 1'000;  // above it parts leave the commands out
-inline constexpr size_t kMaxRefsPerDelegation = 1'000;
+inline constexpr size_t kMaxRefsPerEvent = 500;
+inline constexpr size_t kRefsPerRound = 8'192;  // that the analysis of a plan looks at
+inline constexpr size_t kKeysPerRound = 8'192;  // changed things that are looked at
 // An effect that left no trace in the cluster is decided again after this long.
 inline constexpr DurationNs kEffectRetry = 5 * kSecond;
 // A refused Job is tried again after this long.
@@ -44,7 +48,7 @@ struct PlannerOptions {
   std::string log_id;
   uint32_t max_runs_per_graph = 0;  // 0: no limit
   // Then the next round goes on; one decision may exceed it.
-  size_t max_events_per_round = 8'192;
+  size_t max_events_per_round = 4'096;
   DurationNs keep_finished_jobs =
       10 * kMinute;  // how long a finished run's Job stays for kubectl logs
 };
@@ -64,6 +68,9 @@ class Planner {
   std::vector<v1::BuildEvent> DecideEvents(TimeNs now, uint32_t slots);
   std::vector<Effect> DecideEffects(TimeNs now);
 
+  // Whether the last DecideEvents stopped before it had looked at everything: it goes on when it is
+  // called again, also where it decided nothing.
+  bool Unfinished() const { return unfinished_; }
   // Whether DecideEvents would look at anything at `now`.
   bool HasWork(TimeNs now) const;
   // When something is due without anything changing; nullopt: never.
@@ -84,11 +91,9 @@ class Planner {
     Index index = kNone;
     auto operator<=>(const Key&) const = default;
   };
-  // Order of work: priority, then earliest deadline, then age.
-  using ReadyKey = std::tuple<int64_t, TimeNs, int64_t, Index>;
 
   // --- planner.cc
-  void Mark(Key key) { dirty_.insert(std::move(key)); }
+  void Mark(Key key);
   void MarkWant(Index want);
   void MarkRef(Index partition);
   void MarkTaint(Index taint);
@@ -96,7 +101,7 @@ class Planner {
   void MarkBuild(Index build);
   void MarkBuildAndWant(Index build);
   void ObserveRun(Index run);
-  void ObserveWant(Index want);
+  void ObserveWant(const v1::WantEvent& event);
   void ObserveTaint(Index taint);
   void MarkUnit(Index unit);
   void MarkRun(Index run);
@@ -104,6 +109,17 @@ class Planner {
   void MarkRejectedJobs();
   void WakeAt(TimeNs at, Key key);
   void Decide(const Key& key);
+  void FireTimers();
+  bool DecideObjects();
+  void DecideBuildsAndUnits();
+  bool Enough() const { return Full() || looked_at_ >= kKeysPerRound || open_plan_.has_value(); }
+  void ObserveInstance(Index instance);
+  void ObserveDelegation(Index build, const v1::DelegationEvent& delegation);
+  void ObserveGraph(Index build, const v1::JobGraphEvent& graph);
+  void ObserveAdoption(const v1::AdoptionEvent& adoption);
+  void FollowUnit(Index unit);
+  const IndexSet& OpenUnits(Index build) const;
+  void MarkUnitsOf(Index build);
   bool Claim(Index instance) { return claimed_.insert(instance).second; }
   bool Full() const { return batch_->size() >= options_.max_events_per_round; }
 
@@ -127,6 +143,8 @@ class Planner {
   void DecideWant(const std::string& uid);
   void CreateWant(const ObservedWant& want);
   bool DecideDeadlines(Index want);
+  // Of a want all of whose partitions are there.
+  bool AllMadeBy(const Want& want, TimeNs deadline) const;
   void DecideWantUpdate(Index want, const ObservedWant& observed);
   void DecideSatisfaction(Index want);
   void StartBuild(Index want, const std::string& reason);
@@ -144,6 +162,7 @@ class Planner {
   void AdoptUnits(Index from, Index to, const std::vector<Index>& units);
   void CancelUnstarted(Index build, const std::string& reason);
   bool CancelDoomed(Index build);
+  std::pair<bool, bool> WaitsForOthers(Index build) const;
   void DecideEnd(Index build);
   void EndBuild(Index build, v1::BuildRequestStatusCode status, const CauseInfo& cause);
   // Nobody makes it, it is not there and nothing under way brings it.
@@ -151,40 +170,41 @@ class Planner {
   Index OldestDelegator(Index partition, Index except) const;
 
   // --- analysis.cc
-  struct PlannedUnit {
-    Index job = kNone;
-    UnitPlan plan;
-    std::vector<std::string> instance_ids;  // one per output
-    std::vector<uint32_t> ordinals;
-    std::vector<bool> requested;  // the instance is in the log already
+  // What a revision of a build's graph looks at: units that lost an input, or the whole want.
+  struct Revision {
+    bool whole = false;
+    IndexSet units;
   };
-  struct Analysis {
-    std::vector<PlannedUnit> units;
-    std::vector<std::pair<std::string, Index>> delegations;  // ref, owner build
-    std::vector<std::pair<std::string, bool>> unproducible;  // ref, external
-    std::vector<Index> usable_roots;                         // partitions
-    CauseInfo refused;  // reason not empty: the plan cannot be (Cycle, PlanTooLarge, InvalidJob)
-  };
-  // A plan that needs several rounds. Valid as long as nothing but its own events was appended.
+  // A plan that takes several rounds: first it is looked at, then recorded in slices, each of them
+  // a whole revision of the build's graph. While there is one nothing else is decided, so that what
+  // it was found from stays as it was.
   struct OpenPlan {
     Index build = kNone;
-    int64_t idx = 0;  // the state's, when it goes on
+    std::optional<Revision> revision;  // nullopt: the build's first plan
+    int64_t idx = -1;                  // the state's when it goes on; at another it begins anew
+    std::unique_ptr<PlanWalk> walk;    // null: the analysis is whole
     Analysis analysis;
-    bool graph_emitted = false;
+    bool recorded = false;  // all units are
+    size_t next_unit = 0;
+    Index next_made_by_others = 0;
+    IndexSet skipped;  // units whose SKIPPED run is recorded
   };
-  class Walk;
-  Analysis Analyze(Index build) const;
-  void PlanBuild(Index build);
-  bool EmitPlan(OpenPlan& plan);
-  void EmitPlanned(Index build, const Analysis& analysis);
-  void ReviseBuild(Index build);
-  bool EmitRequested(Index build, Analysis& analysis);
-  void EmitGraph(Index build, const std::vector<v1::Task>& tasks);
-  void EmitDelegations(const std::string& build, const Analysis& analysis);
-  void EmitHistorical(Index build, const std::vector<Index>& partitions);
-  void EmitAnalyzed(Index build, const Analysis& analysis);
+  void PlanBuild(Index build, std::optional<Revision> revision);
+  void Begin(OpenPlan& plan) const;
+  bool StillWanted(const OpenPlan& plan) const;
+  void GoOnPlanning();
+  void GoOn(OpenPlan plan);
+  bool Record(OpenPlan& plan);
+  void RecordEnd(const OpenPlan& plan);
+  bool EmitSlice(OpenPlan& plan);
+  void EmitGraph(Index build, std::vector<v1::Task> tasks);
+  void EmitDelegations(Index build, const Analysis& analysis);
+  bool EmitHistorical(OpenPlan& plan);
+  void EmitSkipped(OpenPlan& plan, Index unit);
+  bool EmitUnanalyzed(Index build);
   v1::Task TaskOf(const PlannedUnit& unit) const;
   v1::Task TaskOf(const Unit& unit) const;
+  void Revise(Index build, Index unit);  // unit: kNone means the whole want
 
   // --- decide_unit.cc
   void DecideUnit(Index unit);
@@ -202,10 +222,9 @@ class Planner {
   bool Suspended(const Unit& unit) const;
   bool UnitOpen(Index unit) const;
   bool UnitWaits(Index unit) const;  // every instance ANALYZED
-  ReadyKey ReadyKeyOf(Index unit) const;
+  ReadyQueue::Place PlaceOf(Index unit) const;
   void SetReady(Index unit, bool ready);
   void Schedule(uint32_t slots);
-  std::vector<Index> BatchFor(Index unit) const;
   struct RunPlan {
     std::vector<Index> instances;
     std::vector<std::string> instance_ids;
@@ -230,6 +249,8 @@ class Planner {
   // --- decide_taint.cc
   void DecideTaint(const std::string& uid);
   void CreateTaint(const ObservedTaint& taint);
+  bool TooLarge(const ObservedTaint& taint, const std::vector<Index>& hit,
+                const std::vector<Index>& downstream);
   std::vector<Index> Downstream(const std::vector<Index>& instances,
                                 std::vector<Index>* runs) const;
   bool Repaired(const Taint& taint) const;
@@ -237,7 +258,7 @@ class Planner {
   // --- effects.cc
   void EffectsForRun(Index run, std::vector<Effect>& effects);
   void EffectsForObject(const Key& key, std::vector<Effect>& effects);
-  std::optional<CreateJob> CreateJobFor(Index run) const;
+  std::optional<CreateJob> CreateJobFor(Index run);
   void StatusEffects(std::vector<Effect>& effects);
 
   // --- status.cc
@@ -245,8 +266,6 @@ class Planner {
     PartitionReason worst;
     TimeNs next_change = 0;
   };
-  static constexpr size_t kMaxExplained =
-      500;  // partitions of a want whose reasons its status weighs
   WantView Look(Index want, WantStatus& status) const;
   WantStatus StatusOfWant(const ObservedWant& want) const;
   TaintStatus StatusOfTaint(const ObservedTaint& taint) const;
@@ -259,27 +278,31 @@ class Planner {
   PartitionReason ExplainPlanning(const Instance& instance) const;
   PartitionReason ExplainReady(const Instance& instance, TimeNs now) const;
   PartitionReason ExplainMissing(Index want, Index partition) const;
-  void ExplainProducer(const std::string& ref, const Producer& producer,
-                       PartitionReason& why) const;
 
   PlannerOptions options_;
   const BuildState& state_;
   const Snapshot& snapshot_;
   Catalogue catalogue_;
 
-  std::set<Key> dirty_;
+  WantProgress progress_;
+
+  std::set<Key> dirty_;  // kWant, kTaint, kDataJob, kRun
+  IndexSet dirty_builds_, dirty_units_;
+  IndexSet marked_wants_;  // those of dirty_ and status_dirty_ that were marked by index
   std::set<std::pair<TimeNs, Key>> timers_;
-  std::set<ReadyKey> ready_;
-  std::unordered_map<Index, ReadyKey> ready_by_unit_;
-  std::set<Key> effect_dirty_;  // kRun, kWant, kTaint, kDataJob
+  ReadyQueue ready_;
+  std::unordered_map<Index, IndexSet> open_units_;  // by open build; none is empty
+  std::set<Key> effect_dirty_;                      // kRun, kWant, kTaint, kDataJob
   std::set<Key> status_dirty_;
   std::optional<OpenPlan> open_plan_;
-  std::set<Index> open_taints_;     // taints in force
+  std::set<Index> open_taints_;                                  // taints in force
+  std::unordered_map<std::string, std::string> refused_taints_;  // by uid: why not recorded
   std::set<std::string> suspects_;  // uids the informer no longer shows
   std::set<std::string>
       unproved_jobs_;  // DataJobs whose pod template is being tried on the API server
-  std::unordered_set<Index> needs_revision_;  // builds
-  std::unordered_set<Index> may_be_doomed_;   // builds with inputs nobody makes
+  std::unordered_map<Index, Revision> needs_revision_;  // by build
+  std::unordered_set<Index> may_be_doomed_;             // builds with inputs nobody makes
+  std::unordered_map<Index, Index> going_on_;           // by such a build: a unit that can go on
   struct Commands {
     std::string uid;
     int64_t generation = 0;
@@ -295,6 +318,8 @@ class Planner {
   std::unordered_set<Index> revised_;                 // builds whose graph an event revises
   std::map<Index, std::vector<v1::Task>> revisions_;  // units to bring in line, by build
   std::unordered_set<Index> ended_;                   // builds that a final state was decided for
+  size_t looked_at_ = 0;
+  bool unfinished_ = false;
   bool planned_ = false;  // one build is planned per round, so that plans see each other
   bool gave_up_ = false;  // a build handed over or ended work of its own
 };

@@ -58,5 +58,36 @@ TEST_F(PlannerFoundTest, AFailedSuccessorOfAGoodPartitionDoesNotStartBuildsForEv
   EXPECT_EQ(world.BuildStatuses("both"), std::vector<std::string>{"failed"});
 }
 
+// Objects that were there before the operator, and are nothing the log knows of, had no status.
+TEST_F(PlannerFoundTest, AnInvalidWantThatIsOlderThanTheOperatorHasAStatus) {
+  world.cluster.PutWant("w", {"two\nlines"});
+  world.cluster.PutTaint("t", {}).error = "spec.globs: not a glob";
+  world.Restart();
+  world.Settle();
+  EXPECT_EQ(world.cluster.WantCondition("w", "Ready").reason, "InvalidWant");
+  EXPECT_EQ(world.cluster.taint_status["t"].conditions.at(0).reason, "InvalidTaint");
+}
+
+// Only what was live was told anew.
+TEST_F(PlannerFoundTest, AWantThatExpiredAsTheOperatorDiedSaysSoAfterTheRestart) {
+  std::mt19937_64 random(1);
+  WorldFaults deaf;
+  deaf.storage.random = deaf.cluster.random = &random;
+  deaf.cluster.lose = 100;
+  world.cluster.PutDataJob("raw", {"raw/{date}"}).suspend = true;
+  world.cluster.PutWant("w", {"raw/2025-01-01"}).ttl = kMinute;
+  world.Settle();
+  world.SetFaults(deaf);
+  world.Advance(kMinute);
+  world.Settle();
+  ASSERT_EQ(world.WantStatusName("w"), "expired");
+  ASSERT_EQ(world.cluster.WantCondition("w", "Expired").status, "False");
+  deaf.cluster.lose = 0;
+  world.SetFaults(deaf);
+  world.Restart();
+  world.Settle();
+  EXPECT_EQ(world.cluster.WantCondition("w", "Expired").status, "True");
+}
+
 }  // namespace
 }  // namespace databuild

@@ -39,33 +39,29 @@ StatusDetail Detail(const PartitionReason& why) {
 
 }  // namespace
 
-// Counts and the reasons of a want's partitions.
+// Counts, and the reasons of some partitions at each stage: what a status can show, chosen without
+// a walk over all of a million refs.
 Planner::WantView Planner::Look(Index index, WantStatus& status) const {
   const Want& want = state_.want(index);
-  WantView view;
+  std::optional<Missing> ended;
+  if (!want.Live()) ended = progress_.WorkOut(index);
+  const Missing& missing = ended ? *ended : progress_.Of(index);
+  status.available = status.total - missing.count();
+  status.failed = missing.of(Stage::kFailed).size();
+  status.building = missing.of(Stage::kBuilding).size();
+  status.waiting = missing.count() - status.failed - status.building;
   std::vector<std::pair<int, PartitionReason>> reasons;
-  for (Index partition : want.partitions) {
-    if (state_.Usable(partition)) {
-      ++status.available;
-      continue;
+  for (const IndexSet& stage : missing.by_stage) {
+    Index partition = stage.First();
+    for (size_t i = 0; i < kMaxDetails && partition != kNone; ++i) {
+      PartitionReason why = Explain(index, partition, now_);
+      reasons.emplace_back(Rank(why), std::move(why));
+      partition = stage.Next(partition + 1);
     }
-    const Index live = state_.LiveInstance(partition);
-    const v1::PartitionStatus newest = state_.RefStatus(partition);
-    if (live != kNone && newest == v1::PARTITION_BUILDING) {
-      ++status.building;
-    } else if (live == kNone && newest == v1::PARTITION_FAILED) {
-      ++status.failed;
-    } else {
-      ++status.waiting;
-    }
-    // Reasons are worked out for what the status can show, not for every one of a million refs.
-    if (reasons.size() >= kMaxExplained && newest != v1::PARTITION_FAILED) continue;
-    if (reasons.size() >= 2 * kMaxExplained) continue;
-    PartitionReason why = Explain(index, partition, now_);
-    reasons.emplace_back(Rank(why), std::move(why));
   }
   std::stable_sort(reasons.begin(), reasons.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
+  WantView view;
   if (!reasons.empty()) view.worst = reasons.front().second;
   for (const auto& [rank, why] : reasons) {
     if (why.next_change && (!view.next_change || why.next_change < view.next_change)) {
@@ -141,6 +137,10 @@ TaintStatus Planner::StatusOfTaint(const ObservedTaint& observed) const {
   const Index index = state_.FindTaint(observed.meta.uid);
   if (index == kNone) {
     std::string error = observed.error;
+    if (const auto refused = refused_taints_.find(observed.meta.uid);
+        refused != refused_taints_.end() && error.empty()) {
+      error = refused->second;
+    }
     for (const std::string& glob : observed.globs) {
       if (const auto parsed = Glob::Compile(glob); !parsed.ok() && error.empty())
         error = parsed.error().message;

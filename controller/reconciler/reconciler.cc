@@ -75,7 +75,10 @@ TickReport GraphReconciler::Tick() {
   more_ = true;
   while (more_ && report.rounds < kMaxRoundsPerTick) {
     ++report.rounds;
+    const size_t before = report.events;
     if (!DecideAndAppend(report)) break;
+    // A round that looks at much without deciding anything is a tick of its own.
+    if (report.events == before || report.events >= kMaxEventsPerTick) break;
   }
   if (report.append_error)
     return report;  // effects come from the state after the append, or not at all
@@ -106,10 +109,10 @@ bool GraphReconciler::DecideAndAppend(TickReport& report) {
     });
   }
   if (events.empty()) {
-    more_ = false;
+    more_ = planner_->Unfinished();
     return true;
   }
-  Result<std::vector<int64_t>> appended = parts_.log->Append(events);
+  Result<std::vector<int64_t>> appended = parts_.log->AppendAll(events);
   const std::lock_guard lock(mutex_);
   if (!appended.ok()) {
     report.append_error = appended.error();

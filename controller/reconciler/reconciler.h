@@ -44,8 +44,10 @@ struct TickReport {
   std::vector<std::string> effect_kinds;  // one per effect
 };
 
-// Rounds of deciding and appending before effects are decided anyway.
+// A tick goes on to effects after this many rounds of deciding and appending, or events; with one
+// more round it stays at the 8,192 events of core.md "One tick".
 inline constexpr size_t kMaxRoundsPerTick = 64;
+inline constexpr size_t kMaxEventsPerTick = 4'096;
 // After an append that failed nothing is decided for this long.
 inline constexpr DurationNs kAppendRetry = kSecond;
 

@@ -257,15 +257,37 @@ std::string RandomWorld::JudgeWant(const std::string& name) {
   return seen == expected ? "" : " is Ready=" + seen + ", expected " + expected;
 }
 
+// Of every live want, as a text.
+std::string RandomWorld::Statuses() const {
+  std::string text;
+  for (const auto& [name, status] : world_.cluster.want_status) {
+    const auto object = world_.cluster.wants().find(name);
+    if (object == world_.cluster.wants().end()) continue;
+    const Index want = world_.state().FindWant(object->second->meta.uid);
+    if (want == kNone || !world_.state().want(want).Live()) continue;
+    text += name + " " + status.progress + " failed " + std::to_string(status.failed) +
+            " building " + std::to_string(status.building) + " waiting " +
+            std::to_string(status.waiting) + "\n";
+    for (const Condition& condition : status.conditions)
+      text += "  " + condition.type + "=" + condition.status + " " + condition.reason + "\n";
+    for (const StatusDetail& detail : status.details)
+      text += "  " + detail.ref + " " + detail.state + " " + detail.reason + "\n";
+  }
+  return text;
+}
+
 // Nothing more is decided, not even by a process that starts afresh and looks at everything.
 std::string RandomWorld::Quiet() {
   const size_t events = world_.log.size();
   world_.Advance(kMinute);
   for (int i = 0; i < 5; ++i) world_.Tick();
   if (world_.log.size() != events) return "a quiet world still decides events";
+  const std::string said = Statuses();
   world_.Restart();
   world_.Settle();
   if (world_.log.size() != events) return "a restart in a quiet world decides events";
+  // What is kept from change to change is what a look at everything finds.
+  if (Statuses() != said) return "a restart changes a status:\n" + said + "---\n" + Statuses();
   return world_.cluster.live.empty() ? "" : "a restart in a quiet world starts a Job";
 }
 

@@ -42,6 +42,7 @@ class RandomWorld {
   void Calm();
   std::string Judge();
   std::string JudgeWant(const std::string& name);
+  std::string Statuses() const;
   std::string Quiet();
 
   enum class Fate { kAvailable, kFailed, kNoProducer };

@@ -34,11 +34,7 @@ std::string FakeCluster::NewUid() {
 std::unique_ptr<FakeView> FakeCluster::Connect() { return std::make_unique<FakeView>(*this); }
 
 void FakeCluster::Changed(Kind kind, const std::string& id) {
-  for (FakeView* view : views_) {
-    const Key key{kind, id};
-    if (std::find(view->dirty_.begin(), view->dirty_.end(), key) == view->dirty_.end())
-      view->dirty_.push_back(key);
-  }
+  for (FakeView* view : views_) view->Show({kind, id});
 }
 
 std::vector<FakeCluster::Key> FakeCluster::Everything() const {
@@ -171,6 +167,10 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
     results.push_back(JobRefused{effect.run_id, "exceeded quota", clock_.now, false});
     return;
   }
+  if (too_large_jobs.contains(effect.job_label)) {
+    results.push_back(JobRefused{effect.run_id, "request is too large", clock_.now, true});
+    return;
+  }
   if (live.contains(effect.run_id)) return;
   live.emplace(effect.run_id, effect);
   created.push_back(effect);
@@ -200,6 +200,14 @@ void FakeCluster::DeleteJobByHand(const std::string& run_id) {
   observed_.erase(id);
   ends_.erase(id);
   Changed(Kind::kJob, id);
+}
+
+void FakeCluster::LoseNode(const std::string& run_id) {
+  ObservedJob& job = observed_.at(run_id);
+  job.pod->node = "node-1";
+  job.pod->node_ready = false;
+  job.pod->node_lost_since = clock_.now;
+  Changed(Kind::kJob, run_id);
 }
 
 void FakeCluster::Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results) {
@@ -311,9 +319,11 @@ void FakeView::LoseLease() {
 
 void FakeView::Relist() {
   const std::vector<FakeCluster::Key> everything = cluster_.Everything();
-  for (const FakeCluster::Key& key : everything) {
-    if (std::find(dirty_.begin(), dirty_.end(), key) == dirty_.end()) dirty_.push_back(key);
-  }
+  for (const FakeCluster::Key& key : everything) Show(key);
+}
+
+void FakeView::Show(const FakeCluster::Key& key) {
+  if (shown_.insert(key).second) dirty_.push_back(key);
 }
 
 // The first list is complete; after that any change may be held back, so that kinds and objects
@@ -327,6 +337,7 @@ std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
       held.push_back(key);
     } else {
       taken.push_back(cluster_.Newest(key));
+      shown_.erase(key);
     }
   }
   listed_ = true;

@@ -78,6 +78,8 @@ class FakeCluster {
   // Jobs go one step further: pods start, started ones end. True if anything changed.
   bool StepJobs();
   void DeleteJobByHand(const std::string& run_id);
+  // The node of the run's pod stops to report.
+  void LoseNode(const std::string& run_id);
   // Refs and, of each, the runs whose pods may be making it right now.
   std::map<std::string, std::vector<std::string>> AtWork() const;
 
@@ -91,6 +93,7 @@ class FakeCluster {
   std::map<std::string, size_t> effects;   // carried out, by kind
   std::set<std::string> refuse_templates;  // DataJob names the API server refuses
   std::set<std::string> refuse_jobs;       // labels whose Jobs are refused (quota)
+  std::set<std::string> too_large_jobs;    // labels whose Jobs are larger than what etcd takes
   const Condition& WantCondition(const std::string& name, const std::string& type) const;
 
  private:
@@ -156,7 +159,10 @@ class FakeView final : public Cluster {
   bool listed_ = false;
   bool crashed_ = false;
   bool leased_ = true;
+  void Show(const FakeCluster::Key& key);
+
   std::deque<FakeCluster::Key> dirty_;
+  std::set<FakeCluster::Key> shown_;  // those of dirty_
   std::vector<Delta> results_;
   std::vector<Effect> delayed_;
 };
