@@ -188,10 +188,10 @@ class Kube:
 
     def _watch(self, path, query, deadline):
         query = dict(query, watch="1", timeoutSeconds=str(max(1, int(deadline.left()))))
-        connection = self._connect(deadline.left() + 5)
+        connection = self.connect(deadline.left() + 5)
         try:
             connection.request("GET", path + "?" + urllib.parse.urlencode(query),
-                               headers=self._authorized({}))
+                               headers=self.authorized({}))
             answer = connection.getresponse()
             while answer.status == 200:
                 line = answer.readline()
@@ -203,12 +203,13 @@ class Kube:
         finally:
             connection.close()
 
-    def _connect(self, seconds):
+    def connect(self, seconds):
+        """A new connection to the API server; `authorized` headers go with each request on it."""
         port = self.server.port or 443
         return http.client.HTTPSConnection(self.server.hostname, port, timeout=seconds,
                                            context=self._tls)
 
-    def _authorized(self, headers):
+    def authorized(self, headers):
         return dict(headers, Authorization=f"Bearer {self._token}") if self._token else headers
 
     def _exchange(self, method, path, data, headers):
@@ -217,9 +218,9 @@ class Kube:
             connection = None if fresh else getattr(self._local, "connection", None)
             reused = connection is not None
             if connection is None:
-                connection = self._local.connection = self._connect(30)
+                connection = self._local.connection = self.connect(30)
             try:
-                connection.request(method, path, body=data, headers=self._authorized(headers))
+                connection.request(method, path, body=data, headers=self.authorized(headers))
                 answer = connection.getresponse()
                 return answer.status, answer.read()
             except (OSError, http.client.HTTPException):
