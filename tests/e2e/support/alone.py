@@ -59,25 +59,26 @@ class World:
     def __init__(self, session, postgres, name, plan=None, settings=None):
         self.session, self.kube = session, session.kube
         self.name = f"{name}-{random.SystemRandom().randrange(16**6):06x}"
-        self.plan = plan or FaultPlan()
-        self.proxy = ApiProxy(self.kube, self.plan)
-        self.log_proxy = PostgresProxy(postgres, self.plan)
+        self.postgres = postgres
         self.operators = []
-        self.operator = self.add_operator(self.name, settings or {})
+        self.operator = self.add_operator(self.name, plan, settings)
+        self.plan, self.proxy = self.operator.plan, self.operator.proxy
         self.plan.die = self.operator.restart
         self.kube.create({"apiVersion": "v1", "kind": "Namespace",
                           "metadata": {"name": self.name, "labels": {"e2e": "databuild"}}})
         self.kube.wait_for(("ServiceAccount", self.name, "default"), "is there", bool)
 
-    def add_operator(self, name, settings):
-        """One more operator of the same graph, log and lease, under a name of its own."""
-        settings = {
-            "watchNamespaces": [self.name], "bel": {"uri": self.log_proxy.uri},
+    def add_operator(self, name, plan=None, settings=None):
+        """One more operator of the same graph, log and lease, with a name and proxies of its own."""
+        plan = plan or FaultPlan()
+        proxy, log_proxy = ApiProxy(self.kube, plan), PostgresProxy(self.postgres, plan)
+        operator = LocalOperator(self.session.build, name, {
+            "watchNamespaces": [self.name], "bel": {"uri": log_proxy.uri},
             "jobs": {"keepFinishedFor": "1s", "wrapperImage": self.session.image},
-            "clusterId": "faults", **settings}
-        operator = LocalOperator(self.session.build, name, settings)
+            "clusterId": "faults", **(settings or {})})
         operator.settings["lease"]["name"] = self.name
-        operator.point_at(self.proxy.url)
+        operator.point_at(proxy.url)
+        operator.plan, operator.proxy, operator.log_proxy = plan, proxy, log_proxy
         self.operators.append(operator)
         return operator
 
@@ -128,14 +129,14 @@ class World:
         folder.mkdir(parents=True, exist_ok=True)
         for operator in self.operators:
             shutil.copy(f"{operator.folder}/log", folder / f"{operator.name}.log")
-        (folder / "writes.txt").write_text("".join(
-            f"{write.what} {write.target} {write.code}\n" for write in self.plan.writes))
+            (folder / f"{operator.name}-writes.txt").write_text("".join(
+                f"{write.what} {write.target} {write.code}\n" for write in operator.plan.writes))
 
     def close(self):
         for operator in self.operators:
             operator.close()
-        self.proxy.stop()
-        self.log_proxy.stop()
+            operator.proxy.stop()
+            operator.log_proxy.stop()
         self.kube.delete("Namespace", None, self.name)
 
 
