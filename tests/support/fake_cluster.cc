@@ -183,7 +183,7 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
   job.phase = JobPhase::kActive;
   observed_[effect.run_id] = job;
   Changed(Kind::kJob, effect.run_id);
-  results.push_back(JobCreated{effect.run_id});
+  results.push_back(JobCreated{effect.run_id, clock_.now});
 }
 
 void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
@@ -192,6 +192,14 @@ void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
   if (it == observed_.end() || (!effect.uid.empty() && effect.uid != it->second.uid)) return;
   it->second.deleting = true;
   Changed(Kind::kJob, effect.run_id);
+}
+
+void FakeCluster::LosePod(const std::string& run_id) {
+  ObservedJob& job = observed_.at(run_id);
+  job.pod.reset();
+  job.phase = JobPhase::kFailed;
+  job.finished_at = clock_.now;
+  Changed(Kind::kJob, run_id);
 }
 
 void FakeCluster::DeleteJobByHand(const std::string& run_id) {
@@ -205,6 +213,9 @@ void FakeCluster::DeleteJobByHand(const std::string& run_id) {
 void FakeCluster::Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results) {
   ++effects["confirm_run_absent"];
   if (!live.contains(effect.run_id)) results.push_back(RunAbsent{effect.run_id});
+  const auto it = observed_.find(effect.run_id);
+  if (it != observed_.end() && !it->second.pod && it->second.phase == JobPhase::kFailed)
+    results.push_back(PodsAbsent{effect.run_id});
 }
 
 void FakeCluster::Do(const ConfirmObjectAbsent& effect, std::vector<Delta>& results) {
@@ -244,12 +255,12 @@ bool FakeCluster::StepJobs() {
   for (auto& [run_id, job] : observed_) {
     if (job.deleting) {
       gone.push_back(run_id);  // its grace is over
-    } else if (!job.pod) {
+    } else if (!job.pod && job.phase == JobPhase::kActive) {
       job.pod.emplace();
       job.pod->phase = PodPhase::kRunning;
       job.pod->started_at = clock_.now;
       ends_[run_id] = rule(live.at(run_id));
-    } else if (!job.pod->finished_at && ends_.at(run_id).exit_class != "Hang") {
+    } else if (job.pod && !job.pod->finished_at && ends_.at(run_id).exit_class != "Hang") {
       EndPod(job, ends_.at(run_id));
     } else {
       continue;
@@ -327,6 +338,7 @@ std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
       held.push_back(key);
     } else {
       taken.push_back(cluster_.Newest(key));
+      if (listed_ && HidePod(taken.back())) held.push_back(key);
     }
   }
   listed_ = true;
@@ -334,6 +346,17 @@ std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
   taken.insert(taken.end(), results_.begin(), results_.end());
   results_.clear();
   return taken;
+}
+
+// The watch of pods is behind: the Job is shown alone.
+bool FakeView::HidePod(Delta& delta) const {
+  auto* changed = std::get_if<JobChanged>(&delta);
+  if (!changed || !changed->job || !changed->job->pod || !faults.Chance(faults.hide_pod))
+    return false;
+  auto alone = std::make_shared<ObservedJob>(*changed->job);
+  alone->pod.reset();
+  changed->job = std::move(alone);
+  return true;
 }
 
 namespace {
