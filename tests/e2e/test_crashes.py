@@ -51,7 +51,8 @@ def moments(events):
             found["definition", body["job_label"], str(body.get("accepted"))] += 1
         else:
             kind = next(name for name in event if name.endswith("_event"))
-            found[kind, "", ""] += 1
+            build = log.builds.get(event.get("build_request_id"))
+            found[kind, log.wants[build.want_id].name if build else "", ""] += 1
     return dict(found)
 
 

@@ -16,6 +16,8 @@ from support.fault_plan import Write
 
 MUTATING = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NO_WRITES = re.compile(r"/(leases|tokenreviews|subjectaccessreviews)(/|$)")
+GONE = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
+        "message": "too old resource version"}
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 
 
@@ -31,6 +33,7 @@ class ApiProxy:
         self.deletes = []           # (path, body) of every DELETE asked for
         self._frozen_at = None      # resourceVersion whose future nobody is shown
         self._cuts = 0              # raised to end every open watch
+        self._expired = 0           # watches opened before so many cuts lost what was held back
         self._watches = set()       # connections that carry one
         self._lock = threading.Condition()
         proxy = self
@@ -75,6 +78,18 @@ class ApiProxy:
             self._lock.notify_all()
             for connection in self._watches:
                 connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def forget(self):
+        """Thaws, without what was held back: watches end as too old, and the next list is all."""
+        with self._lock:
+            self._frozen_at = None
+            self._expired = self._cuts + 1
+        self.cut_watches()
+
+    def expired(self, cuts):
+        """Whether a watch opened after so many cuts is to be told that its version is gone."""
+        with self._lock:
+            return cuts < self._expired
 
     def watching(self, connection, on):
         with self._lock:
@@ -195,11 +210,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             for line in iter(answer.readline, b""):
                 if not self.owner.may_pass(version_of(json.loads(line).get("object", {})), cuts):
-                    return
+                    break
                 self._chunk(line)
+        except (OSError, http.client.HTTPException):
+            pass  # cut, or one of the two ends is gone
         finally:
             self.owner.watching(self.upstream, False)
-        if cuts == self.owner.cuts():
+        if self.owner.expired(cuts):
+            self._chunk(json.dumps({"type": "ERROR", "object": GONE}).encode() + b"\n")
+        if self.owner.expired(cuts) or cuts == self.owner.cuts():
             self._chunk(b"")
 
     def _chunk(self, data):

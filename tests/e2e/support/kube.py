@@ -124,6 +124,10 @@ class Kube:
         query = {"labelSelector": labels} if labels else None
         return self.request("GET", path_of(kind, namespace), query=query)["items"]
 
+    def version(self, kind, namespace=None):
+        """The resourceVersion at which the cluster is now."""
+        return int(self.request("GET", path_of(kind, namespace))["metadata"]["resourceVersion"])
+
     def create(self, item, namespace=None):
         namespace = namespace or item["metadata"].get("namespace")
         return self.request("POST", path_of(item["kind"], namespace), item)

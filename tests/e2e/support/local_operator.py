@@ -110,6 +110,15 @@ class LocalOperator:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.read().decode()
 
+    def metric(self, name, **labels):
+        """The value of one series; 0 when there is none."""
+        for line in self.probe("/metrics").splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and \
+                    all(f'{key}="{text}"' in series for key, text in labels.items()):
+                return float(value)
+        return 0.0
+
     def graph(self, name):
         return Api("127.0.0.1", self.port, None).graph(name)
 

@@ -50,10 +50,13 @@ class Session:
             graph.wait_gone()
         self.left = []
 
+    def cluster(self, *words, seconds=60):
+        """A command of the test cluster: "restart", "kube-apiserver"."""
+        program = ROOT / "tests" / "e2e" / "cluster" / "cluster"
+        subprocess.run([str(program), *words], check=True, timeout=seconds, capture_output=True)
+
     def recycle_volumes(self):
-        cluster = ROOT / "tests" / "e2e" / "cluster" / "cluster"
-        subprocess.run([str(cluster), "recycle-volumes"], check=True, timeout=60,
-                       capture_output=True)
+        self.cluster("recycle-volumes")
 
     def postgres(self):
         """A Postgres on this machine for operators that are processes of the tests."""
