@@ -87,6 +87,15 @@ def long_form(test):
     return test
 
 
+def only_on(bel):
+    """Is about one backend and runs there alone."""
+    def mark(test):
+        test.only_bel = bel
+        return test
+
+    return mark
+
+
 class EndToEndTest(unittest.TestCase):
     """Each test has a graph of its own; one that failed is dumped before it is removed."""
 
