@@ -37,8 +37,8 @@ def remove_crds(kube, names):
         kube.kubectl("delete", "crd", *names, "--timeout=100s", seconds=120)
 
 
-def quick_job(name, output, inputs=(), seconds="0", **spec):
-    """A DataJob without a volume: it sleeps and succeeds."""
+def quick_job(name, output, inputs=(), seconds="0", pod=None, **spec):
+    """A DataJob without a volume: it sleeps and succeeds. pod: more fields of the pod's spec."""
     return {
         "apiVersion": GROUP, "kind": "DataJob", "metadata": {"name": name},
         "spec": {
@@ -46,7 +46,8 @@ def quick_job(name, output, inputs=(), seconds="0", **spec):
             "inputs": [{"partition": ref, "type": "Materialize"} for ref in inputs],
             "retry": {"limit": 2, "backoff": "1s", "maxBackoff": "1s"},
             "template": {"spec": {"containers": [
-                {"name": "job", "image": SLEEPER, "command": ["sleep", seconds]}]}},
+                {"name": "job", "image": SLEEPER, "command": ["sleep", seconds]}],
+                **(pod or {})}},
             **spec}}
 
 

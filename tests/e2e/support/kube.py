@@ -19,6 +19,7 @@ GROUP = "databuild.dev/v1alpha1"
 
 PATHS = {  # kind -> (prefix, plural)
     "Namespace": ("api/v1", "namespaces"),
+    "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
     "Service": ("api/v1", "services"),
     "ServiceAccount": ("api/v1", "serviceaccounts"),
@@ -34,7 +35,7 @@ PATHS = {  # kind -> (prefix, plural)
     "Taint": (f"apis/{GROUP}", "taints"),
     "DataJob": (f"apis/{GROUP}", "datajobs"),
 }
-CLUSTER_SCOPED = {"Namespace", "PersistentVolume", "ClusterRoleBinding"}
+CLUSTER_SCOPED = {"Namespace", "Node", "PersistentVolume", "ClusterRoleBinding"}
 
 
 class KubeError(Exception):
