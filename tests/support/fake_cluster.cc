@@ -171,7 +171,14 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
     results.push_back(JobRefused{effect.run_id, "exceeded quota", clock_.now, false});
     return;
   }
-  if (live.contains(effect.run_id)) return;
+  if (const auto it = live.find(effect.run_id); it != live.end()) {
+    if (it->second.log_id == effect.log_id) {
+      results.push_back(JobCreated{effect.run_id, clock_.now});
+    } else {
+      results.push_back(JobRefused{effect.run_id, "belongs to another log", clock_.now, false});
+    }
+    return;
+  }
   live.emplace(effect.run_id, effect);
   created.push_back(effect);
   ObservedJob job;
@@ -238,15 +245,22 @@ void FakeCluster::Do(const ProveTemplate& effect, std::vector<Delta>& results) {
 
 void FakeCluster::Do(const databuild::DeleteWant& effect, std::vector<Delta>& results) {
   ++effects["delete_want"];
-  if (wants_.contains(effect.name)) DeleteWant(effect.name);
+  if (wants_.contains(effect.name) && WantUid(effect.name) == effect.uid) DeleteWant(effect.name);
 }
 
 void FakeCluster::Do(const PatchStatus& effect, std::vector<Delta>& results) {
   ++effects["patch_status"];
-  if (const auto* want = std::get_if<WantStatus>(&effect.status)) want_status[effect.name] = *want;
-  if (const auto* taint = std::get_if<TaintStatus>(&effect.status))
+  // Names are not unique over time: a status is for the object of its uid only.
+  const auto has = [&](const auto& objects) {
+    const auto it = objects.find(effect.name);
+    return it != objects.end() && it->second->meta.uid == effect.uid;
+  };
+  if (const auto* want = std::get_if<WantStatus>(&effect.status); want && has(wants_))
+    want_status[effect.name] = *want;
+  if (const auto* taint = std::get_if<TaintStatus>(&effect.status); taint && has(taints_))
     taint_status[effect.name] = *taint;
-  if (const auto* job = std::get_if<DataJobStatus>(&effect.status)) job_status[effect.name] = *job;
+  if (const auto* job = std::get_if<DataJobStatus>(&effect.status); job && has(data_jobs_))
+    job_status[effect.name] = *job;
 }
 
 bool FakeCluster::StepJobs() {
