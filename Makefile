@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 10# how long each fuzz target runs
 sources = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan fuzz sim torture bench demo \
+.PHONY: help packages packages-build configure build programs test test-long e2e asan tsan fuzz sim torture bench bench-cluster demo \
 	demo-stop run image push cluster-up cluster-down lint fmt clean
 
 help:  ## this list
@@ -114,6 +114,10 @@ bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
 	  DATABUILD_BENCH_RESULTS=$(CURDIR)/build/bench/results.json BENCH_EVENTS=$(EVENTS) $$bench $(ARGS) || exit 1; \
 	done
 	@echo "== written to build/bench/results.json"
+
+bench-cluster: packages programs  ## S3 and S4: creating Jobs and idling on a real API server (ARGS="--only S3")
+	@cmake --build --preset release --target cluster_job_creation
+	@tests/e2e/scale $(ARGS)
 
 lint: packages-build  ## format, layers and sizes, the chart
 	@clang-format --dry-run -Werror $(sources)

@@ -152,7 +152,10 @@ Status Operator::SetUp() {
     parts_->metrics.Observe(Metric::kRestClientDuration, {seen.method},
                             static_cast<double>(seen.duration) / kSecond);
   };
+  // A process that was paused past its lease must not write what it had decided before.
+  options.may_write = [this] { return !parts_->lease || parts_->lease->MayWrite(); };
   ASSIGN_OR_RETURN(parts_->client, kube::ApiClient::Create(access, options));
+  options.may_write = nullptr;
   options.qps = 0;
   ASSIGN_OR_RETURN(parts_->lease_client, kube::ApiClient::Create(access, options));
   parts_->holder = config_.pod_name.empty() ? "databuild-" + RandomUuid() : config_.pod_name;

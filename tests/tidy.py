@@ -37,6 +37,8 @@ ALLOWED = [
      "private to the server: only http_server.cc and http_session.cc include it"),
     ("third-party", "controller/api/tls_files.h",
      "private to the server: only http_server.cc and tls_files.cc include it"),
+    ("sleeping", "bench/cluster_job_creation.cc",
+     "looks at intervals at what the watches brought, bounded by the number of Jobs"),
     ("sleeping", "controller/kube/api_client_test.cc",
      "a stop that comes in the middle of a call needs a thread that comes later"),
     ("sleeping", "controller/kube/informer_test.cc",

@@ -36,6 +36,15 @@ std::string HostOf(const std::string& server) {
   return server.substr(start, server.find('/', start) - start);
 }
 
+// Does the request change what the server stores?
+bool IsWrite(const HttpRequest& request) {
+  if (request.method == "GET") return false;
+  const std::string& target = request.target;
+  return target.find("dryRun=All") == std::string::npos &&
+         !target.starts_with("/apis/authentication.k8s.io/") &&
+         !target.starts_with("/apis/authorization.k8s.io/");
+}
+
 // Waits, unless the caller's deadline comes first or it is stopped.
 std::optional<ApiError> Sleep(DurationNs duration, const CallOptions& options) {
   std::mutex mutex;
@@ -174,6 +183,13 @@ struct ApiClient::Core {
     const std::string name = request.method + " " + request.target;
     Opened opened;
     for (bool retried = false;; retried = true) {
+      if (options.may_write && IsWrite(request) && !options.may_write()) {
+        ApiError error;
+        error.failure = ApiFailure::kFenced;
+        error.message = "not sent: the lease is no longer held for sure";
+        error.request = name;
+        return error;
+      }
       auto start = steady_clock::now();
       opened.exchange = transport.Start(request);
       auto fault = opened.exchange->ReadHead(call.deadline, call.stop, opened.head);

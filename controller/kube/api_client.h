@@ -91,6 +91,9 @@ struct ApiClientOptions {
   int parallel_calls = 64;                      // unary calls in flight; further ones wait
   double qps = 0;                               // unary calls a second; 0: unlimited
   int burst = 1;
+  // Asked on the calling thread right before each HTTP request that would change something; false:
+  // it is not sent. Empty: always. Reviews and dry runs change nothing.
+  std::function<bool()> may_write;
   // Called on the calling thread, after each HTTP request.
   std::function<void(const RequestObservation&)> observe;
 };

@@ -224,6 +224,47 @@ TEST(ApiClient, WarningsAreLoggedOnce) {
   EXPECT_NE(lines[0].find("spec.x is deprecated"), std::string::npos);
 }
 
+TEST(ApiClient, WhoMayNotWriteStillReadsReviewsAndTries) {
+  std::atomic<int> writes{0};
+  LoopbackServer server([&](const LoopbackRequest& request, LoopbackConnection& connection) {
+    writes += request.method != "GET";
+    return SendAnswer(connection, 200, "{}");
+  });
+  std::atomic<bool> leading{true};
+  ApiClientOptions options;
+  options.may_write = [&] { return leading.load(); };
+  auto client = ClientOf(server, options);
+  const auto soon = CallOptions::Within(5s);
+  EXPECT_TRUE(client->Create(kAll, "{}", soon).ok());
+  EXPECT_EQ(writes, 1);
+  leading = false;
+  EXPECT_TRUE(client->Create(kAll, "{}", soon).failed_with(ApiFailure::kFenced));
+  EXPECT_TRUE(client->Replace(kPath, "{}", soon).failed_with(ApiFailure::kFenced));
+  EXPECT_TRUE(client->Patch(kPath, PatchType::kMerge, "{}", soon).failed_with(ApiFailure::kFenced));
+  EXPECT_TRUE(client->Delete(kPath, {}, soon).failed_with(ApiFailure::kFenced));
+  EXPECT_EQ(writes, 1);
+  EXPECT_TRUE(client->Get(kPath, soon).ok());
+  EXPECT_TRUE(client->DryRunCreate(kAll, "{}", soon).ok());
+  EXPECT_TRUE(client->Create({kTokenReviews, "", "", ""}, "{}", soon).ok());
+  EXPECT_TRUE(client->Create({kAccessReviews, "", "", ""}, "{}", soon).ok());
+}
+
+// What waited in the client when the lease ran out is not sent either.
+TEST(ApiClient, TheRightToWriteIsAskedForWhenTheRequestIsSent) {
+  std::atomic<int> writes{0};
+  std::atomic<bool> leading{true};
+  LoopbackServer server([&](const LoopbackRequest&, LoopbackConnection& connection) {
+    ++writes;
+    leading = false;
+    return SendAnswer(connection, 429, "{}", "Retry-After: 0\r\n");
+  });
+  ApiClientOptions options;
+  options.may_write = [&] { return leading.load(); };
+  auto client = ClientOf(server, options);
+  EXPECT_TRUE(client->Create(kAll, "{}", CallOptions::Within(5s)).failed_with(ApiFailure::kFenced));
+  EXPECT_EQ(writes, 1);
+}
+
 TEST(ApiClient, CallsInFlightAndRateAreBounded) {
   std::atomic<int> now{0}, most{0};
   LoopbackServer server([&](const LoopbackRequest&, LoopbackConnection& connection) {

@@ -75,6 +75,8 @@ Errc CodeOf(ApiFailure failure) {
       return Errc::kDeadlineExceeded;
     case ApiFailure::kStopped:
       return Errc::kCancelled;
+    case ApiFailure::kFenced:
+      return Errc::kFenced;
     case ApiFailure::kMalformed:
       return Errc::kCorrupt;
     default:
@@ -114,6 +116,8 @@ const char* ApiFailureName(ApiFailure failure) {
       return "timeout";
     case ApiFailure::kStopped:
       return "stopped";
+    case ApiFailure::kFenced:
+      return "fenced";
     case ApiFailure::kMalformed:
       return "malformed";
   }

@@ -27,6 +27,7 @@ enum class ApiFailure {
   kInterrupted,      // the connection ended, or an answer was cut short
   kTimeout,          // no byte for the inactivity timeout, or the deadline passed
   kStopped,          // the caller's stop token was set
+  kFenced,           // not sent: this process may not write now (ApiClientOptions.may_write)
   kMalformed,        // the answer is not what the API promises
 };
 

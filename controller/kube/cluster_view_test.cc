@@ -228,8 +228,8 @@ TEST_F(ClusterViewTest, AnOlderEventDoesNotUndoWhatWeWrote) {
 TEST_F(ClusterViewTest, FactsAreHandedOutInOrderAndNotify) {
   Put("Want", Want("u1", "5"));
   notified_.clear();
-  view_.AddFact("sales", JobCreated{"r1"});
-  view_.AddFact("sales", JobCreated{"r2"});
+  view_.AddFact("sales", JobCreated{"r1", 1});
+  view_.AddFact("sales", JobCreated{"r2", 2});
   EXPECT_EQ(notified_, (std::vector<std::string>{"sales", "sales"}));
   auto facts = Take<JobCreated>();
   ASSERT_EQ(facts.size(), 2u);

@@ -81,7 +81,7 @@ Status EffectRunner::Do(const Task& task, const CreateJob& run) {
   ObjectPath jobs{kJobs, task.graph, "", ""};
   ApiReply reply = client_.Create(jobs, *body, Call(task));
   if (reply.ok()) {
-    view_.AddFact(task.graph, JobCreated{run.run_id});
+    view_.AddFact(task.graph, JobCreated{run.run_id, clock_.Now()});
     return {};
   }
   if (reply.failed_with(ApiFailure::kAlreadyExists)) {
@@ -100,7 +100,7 @@ Status EffectRunner::AfterExists(const Task& task, const CreateJob& run, const O
   ASSIGN_OR_RETURN(JsonView object, parser.Parse(*reply));
   ObservedJob found = DecodeJob(object);
   if (found.run_id == run.run_id && found.log_id == run.log_id) {
-    view_.AddFact(task.graph, JobCreated{run.run_id});
+    view_.AddFact(task.graph, JobCreated{run.run_id, clock_.Now()});
     return {};
   }
   return Refuse(task, run,
@@ -136,11 +136,14 @@ Status EffectRunner::Do(const Task& task, const DeleteJob& run) {
 Status EffectRunner::Do(const Task& task, const ConfirmRunAbsent& run) {
   ObjectPath path{kJobs, task.graph, JobName(run.datajob_name, run.run_id), ""};
   ApiReply job = client_.Get(path, Call(task));
+  bool there = false;
   if (job.ok()) {
     JsonParser parser;
     ASSIGN_OR_RETURN(JsonView object, parser.Parse(*job));
     // A stranger's Job under our name does not keep the run alive.
-    if (DecodeJob(object).run_id == run.run_id) return {};
+    const ObservedJob found = DecodeJob(object);
+    there = found.run_id == run.run_id;
+    if (there && found.phase != JobPhase::kComplete && found.phase != JobPhase::kFailed) return {};
   } else if (!job.failed_with(ApiFailure::kNotFound)) {
     return job.error().ToError();
   }
@@ -154,7 +157,9 @@ Status EffectRunner::Do(const Task& task, const ConfirmRunAbsent& run) {
     return Error{Errc::kCorrupt, "the list of pods of run " + run.run_id + " has no items"};
   bool any = false;
   answer["items"].ForEachItem([&](const JsonView&) { any = true; });
-  if (!any) view_.AddFact(task.graph, RunAbsent{run.run_id});
+  if (any) return {};
+  if (there) view_.AddFact(task.graph, PodsAbsent{run.run_id});
+  if (!there) view_.AddFact(task.graph, RunAbsent{run.run_id});
   return {};
 }
 

@@ -56,6 +56,11 @@ bool LeaseElector::Leading() const {
   return held_ && steady_clock::now() - renewed_at_ < options_.duration;
 }
 
+bool LeaseElector::MayWrite() const {
+  std::lock_guard lock(mutex_);
+  return held_ && steady_clock::now() - renewed_at_ < options_.renew_deadline;
+}
+
 bool LeaseElector::Wedged() const {
   std::lock_guard lock(mutex_);
   return held_ && steady_clock::now() - renewed_at_ > options_.duration;

@@ -52,6 +52,9 @@ class LeaseElector {
 
   // Held and renewed within `duration`.
   bool Leading() const;
+  // Held and renewed within `renew_deadline`: what is sent now arrives before anybody else may
+  // lead, if it takes less than the rest of `duration`.
+  bool MayWrite() const;
   // Held, but not renewed for longer than `duration`: liveness should fail.
   bool Wedged() const;
   std::string holder() const;  // last seen, empty if nobody

@@ -38,7 +38,7 @@ struct DeleteJob {
   std::string uid;  // empty: never seen by the informer; delete by name if it carries our ids
 };
 
-// Ask the API server itself whether a run's Job and its pods are gone.
+// Ask the API server itself whether a run's Job and its pods are gone, or of an ended Job the pods.
 struct ConfirmRunAbsent {
   std::string run_id;
   std::string datajob_name;
@@ -142,6 +142,7 @@ struct JobChanged {
 // Results of effects.
 struct JobCreated {
   std::string run_id;
+  TimeNs at = 0;
 };
 struct JobRefused {  // 403, 422, quota, or a foreign Job under our name: tried again with backoff
   std::string run_id;
@@ -152,12 +153,15 @@ struct JobRefused {  // 403, 422, quota, or a foreign Job under our name: tried 
 struct RunAbsent {  // a live GET found neither the Job nor pods of the run
   std::string run_id;
 };
+struct PodsAbsent {  // a live GET found the run's Job ended, and no pod of it
+  std::string run_id;
+};
 struct ObjectAbsent {  // a live GET found no object with this uid
   ObjectKind kind = ObjectKind::kWant;
   std::string uid;
 };
 
 using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, TemplateProof,
-                           JobCreated, JobRefused, RunAbsent, ObjectAbsent>;
+                           JobCreated, JobRefused, RunAbsent, PodsAbsent, ObjectAbsent>;
 
 }  // namespace databuild

@@ -78,7 +78,15 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
       }
       return;
     }
-    if (job) return;
+    if (job) {
+      if (!EndedWithoutPod(*job) || snapshot_.podless_runs.contains(run.id)) return;
+      effects.push_back(ConfirmRunAbsent{run.id, name});
+      return retry();
+    }
+    // The informer has not shown it yet; only after a while it is worth another try.
+    const auto created = snapshot_.created.find(run.id);
+    if (created != snapshot_.created.end() && now_ < created->second + kEffectRetry)
+      return WakeAt(created->second + kEffectRetry, key);
     if (run.status == v1::JOB_RUNNING) {
       if (snapshot_.absent_runs.contains(run.id)) return;
       effects.push_back(ConfirmRunAbsent{run.id, name});

@@ -45,6 +45,8 @@ void Planner::Observe(const Delta& delta) {
     WakeAt(refused->at + kRefusedRetry, {KeyKind::kRun, refused->run_id});
   } else if (const auto* absent = std::get_if<RunAbsent>(&delta)) {
     run(absent->run_id);
+  } else if (const auto* podless = std::get_if<PodsAbsent>(&delta)) {
+    run(podless->run_id);
   } else if (const auto* gone = std::get_if<ObjectAbsent>(&delta)) {
     Mark({gone->kind == ObjectKind::kWant ? KeyKind::kWant : KeyKind::kTaint, gone->uid});
   }

@@ -170,6 +170,10 @@ std::optional<Receipt> ParseReceipt(const std::string& text) {
   return receipt;
 }
 
+bool EndedWithoutPod(const ObservedJob& job) {
+  return !job.pod && (job.phase == JobPhase::kComplete || job.phase == JobPhase::kFailed);
+}
+
 RunVerdict JudgeRun(const ObservedJob& job, TimeNs now) {
   RunVerdict verdict;
   verdict.started_at = job.pod && job.pod->started_at ? job.pod->started_at : 0;

@@ -45,6 +45,10 @@ inline constexpr DurationNs kStartTrouble = 2 * kMinute;
 // says).
 inline constexpr DurationNs kNodeLost = 10 * kMinute;
 
+// The Job has ended and no pod is shown. Pods have a watch of their own, which may be behind:
+// whether there is one, and what it left as a receipt, only the API server itself can say.
+bool EndedWithoutPod(const ObservedJob& job);
+
 // Precedence: receipt, then container reason, pod condition, Job condition.
 RunVerdict JudgeRun(const ObservedJob& job, TimeNs now);
 

@@ -37,15 +37,25 @@ struct Applier {
     Set(snapshot.jobs, delta.run_id, delta.job);
     if (delta.job) snapshot.absent_runs.erase(delta.run_id);
     if (delta.job) snapshot.refused.erase(delta.run_id);
+    snapshot.created.erase(delta.run_id);
+    if (!delta.job || delta.job->pod) snapshot.podless_runs.erase(delta.run_id);
   }
   void operator()(const TemplateProof& proof) { snapshot.proofs[proof.uid] = proof; }
   void operator()(const JobCreated& created) {
     snapshot.refused.erase(created.run_id);
     snapshot.absent_runs.erase(created.run_id);
+    if (!snapshot.jobs.contains(created.run_id)) snapshot.created[created.run_id] = created.at;
   }
   void operator()(const JobRefused& refused) { snapshot.refused[refused.run_id] = refused; }
   void operator()(const RunAbsent& absent) {
-    if (!snapshot.jobs.contains(absent.run_id)) snapshot.absent_runs.insert(absent.run_id);
+    if (snapshot.jobs.contains(absent.run_id)) return;
+    snapshot.absent_runs.insert(absent.run_id);
+    snapshot.created.erase(absent.run_id);
+  }
+  void operator()(const PodsAbsent& absent) {
+    const auto job = snapshot.jobs.find(absent.run_id);
+    if (job != snapshot.jobs.end() && !job->second->pod)
+      snapshot.podless_runs.insert(absent.run_id);
   }
   void operator()(const ObjectAbsent& absent) {
     if (snapshot.wants.contains(absent.uid) || snapshot.taints.contains(absent.uid)) return;

@@ -19,7 +19,9 @@ struct Snapshot {
   std::unordered_map<std::string, std::shared_ptr<const ObservedJob>> jobs;      // by run id
   std::unordered_map<std::string, TemplateProof> proofs;                         // by DataJob uid
   std::unordered_map<std::string, JobRefused> refused;                           // by run id
-  std::set<std::string> absent_runs;     // run ids that a live GET found nothing of
+  std::unordered_map<std::string, TimeNs> created;  // by run id: Jobs made but not yet shown
+  std::set<std::string> absent_runs;                // run ids that a live GET found nothing of
+  std::set<std::string> podless_runs;    // run ids whose ended Job has no pod, by a live GET
   std::set<std::string> absent_objects;  // uids that a live GET found nothing of
 
   void Apply(const Delta& delta);

@@ -16,4 +16,5 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     echo "CREATE DATABASE \"$POSTGRES_DB\"" | postgres --single -D "$PGDATA" postgres >/dev/null
   fi
 fi
+chmod 0700 "$PGDATA"  # a new pod's fsGroup opened it to the group, and then Postgres does not start
 exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/tmp

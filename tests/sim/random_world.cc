@@ -109,6 +109,7 @@ void RandomWorld::DrawFaults(int forget) {
     faults.storage.lose_reply = up_to(20);
     faults.storage.crash = up_to(10);
     faults.cluster.hold_back = up_to(60);
+    faults.cluster.hide_pod = up_to(60);
     faults.cluster.delay = up_to(40);
     faults.cluster.lose = up_to(30);
     faults.cluster.crash = up_to(5);

@@ -171,7 +171,14 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
     results.push_back(JobRefused{effect.run_id, "request is too large", clock_.now, true});
     return;
   }
-  if (live.contains(effect.run_id)) return;
+  if (const auto it = live.find(effect.run_id); it != live.end()) {
+    if (it->second.log_id == effect.log_id) {
+      results.push_back(JobCreated{effect.run_id, clock_.now});
+    } else {
+      results.push_back(JobRefused{effect.run_id, "belongs to another log", clock_.now, false});
+    }
+    return;
+  }
   live.emplace(effect.run_id, effect);
   created.push_back(effect);
   ObservedJob job;
@@ -183,7 +190,7 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
   job.phase = JobPhase::kActive;
   observed_[effect.run_id] = job;
   Changed(Kind::kJob, effect.run_id);
-  results.push_back(JobCreated{effect.run_id});
+  results.push_back(JobCreated{effect.run_id, clock_.now});
 }
 
 void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
@@ -192,6 +199,14 @@ void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
   if (it == observed_.end() || (!effect.uid.empty() && effect.uid != it->second.uid)) return;
   it->second.deleting = true;
   Changed(Kind::kJob, effect.run_id);
+}
+
+void FakeCluster::LosePod(const std::string& run_id) {
+  ObservedJob& job = observed_.at(run_id);
+  job.pod.reset();
+  job.phase = JobPhase::kFailed;
+  job.finished_at = clock_.now;
+  Changed(Kind::kJob, run_id);
 }
 
 void FakeCluster::DeleteJobByHand(const std::string& run_id) {
@@ -213,6 +228,9 @@ void FakeCluster::LoseNode(const std::string& run_id) {
 void FakeCluster::Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results) {
   ++effects["confirm_run_absent"];
   if (!live.contains(effect.run_id)) results.push_back(RunAbsent{effect.run_id});
+  const auto it = observed_.find(effect.run_id);
+  if (it != observed_.end() && !it->second.pod && it->second.phase == JobPhase::kFailed)
+    results.push_back(PodsAbsent{effect.run_id});
 }
 
 void FakeCluster::Do(const ConfirmObjectAbsent& effect, std::vector<Delta>& results) {
@@ -235,15 +253,22 @@ void FakeCluster::Do(const ProveTemplate& effect, std::vector<Delta>& results) {
 
 void FakeCluster::Do(const databuild::DeleteWant& effect, std::vector<Delta>& results) {
   ++effects["delete_want"];
-  if (wants_.contains(effect.name)) DeleteWant(effect.name);
+  if (wants_.contains(effect.name) && WantUid(effect.name) == effect.uid) DeleteWant(effect.name);
 }
 
 void FakeCluster::Do(const PatchStatus& effect, std::vector<Delta>& results) {
   ++effects["patch_status"];
-  if (const auto* want = std::get_if<WantStatus>(&effect.status)) want_status[effect.name] = *want;
-  if (const auto* taint = std::get_if<TaintStatus>(&effect.status))
+  // Names are not unique over time: a status is for the object of its uid only.
+  const auto has = [&](const auto& objects) {
+    const auto it = objects.find(effect.name);
+    return it != objects.end() && it->second->meta.uid == effect.uid;
+  };
+  if (const auto* want = std::get_if<WantStatus>(&effect.status); want && has(wants_))
+    want_status[effect.name] = *want;
+  if (const auto* taint = std::get_if<TaintStatus>(&effect.status); taint && has(taints_))
     taint_status[effect.name] = *taint;
-  if (const auto* job = std::get_if<DataJobStatus>(&effect.status)) job_status[effect.name] = *job;
+  if (const auto* job = std::get_if<DataJobStatus>(&effect.status); job && has(data_jobs_))
+    job_status[effect.name] = *job;
 }
 
 bool FakeCluster::StepJobs() {
@@ -252,12 +277,12 @@ bool FakeCluster::StepJobs() {
   for (auto& [run_id, job] : observed_) {
     if (job.deleting) {
       gone.push_back(run_id);  // its grace is over
-    } else if (!job.pod) {
+    } else if (!job.pod && job.phase == JobPhase::kActive) {
       job.pod.emplace();
       job.pod->phase = PodPhase::kRunning;
       job.pod->started_at = clock_.now;
       ends_[run_id] = rule(live.at(run_id));
-    } else if (!job.pod->finished_at && ends_.at(run_id).exit_class != "Hang") {
+    } else if (job.pod && !job.pod->finished_at && ends_.at(run_id).exit_class != "Hang") {
       EndPod(job, ends_.at(run_id));
     } else {
       continue;
@@ -337,7 +362,11 @@ std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
       held.push_back(key);
     } else {
       taken.push_back(cluster_.Newest(key));
-      shown_.erase(key);
+      if (listed_ && HidePod(taken.back())) {
+        held.push_back(key);
+      } else {
+        shown_.erase(key);
+      }
     }
   }
   listed_ = true;
@@ -345,6 +374,17 @@ std::vector<Delta> FakeView::TakeDeltas(const std::string&) {
   taken.insert(taken.end(), results_.begin(), results_.end());
   results_.clear();
   return taken;
+}
+
+// The watch of pods is behind: the Job is shown alone.
+bool FakeView::HidePod(Delta& delta) const {
+  auto* changed = std::get_if<JobChanged>(&delta);
+  if (!changed || !changed->job || !changed->job->pod || !faults.Chance(faults.hide_pod))
+    return false;
+  auto alone = std::make_shared<ObservedJob>(*changed->job);
+  alone->pod.reset();
+  changed->job = std::move(alone);
+  return true;
 }
 
 namespace {

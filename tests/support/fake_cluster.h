@@ -36,6 +36,7 @@ struct JobEnd {
 // What goes wrong between an operator and the cluster, each in percent of the chances it has.
 struct ClusterFaults {
   int hold_back = 0;  // a change is not delivered yet; later changes of others may be
+  int hide_pod = 0;   // a Job is shown without its pod
   int delay = 0;      // an effect is carried out at some later submission
   int lose = 0;       // an effect is not carried out, and nobody is told
   int crash = 0;      // the process dies after an effect
@@ -80,6 +81,8 @@ class FakeCluster {
   void DeleteJobByHand(const std::string& run_id);
   // The node of the run's pod stops to report.
   void LoseNode(const std::string& run_id);
+  // The pod goes without having ended; its Job fails.
+  void LosePod(const std::string& run_id);
   // Refs and, of each, the runs whose pods may be making it right now.
   std::map<std::string, std::vector<std::string>> AtWork() const;
 
@@ -154,6 +157,7 @@ class FakeView final : public Cluster {
  private:
   friend class FakeCluster;
   void CarryOutDelayed();
+  bool HidePod(Delta& delta) const;
 
   FakeCluster& cluster_;
   bool listed_ = false;

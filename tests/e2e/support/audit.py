@@ -50,8 +50,11 @@ class Request:
         self.subresource = target.get("subresource", "")
         self.namespace = target.get("namespace", "")
         self.name = target.get("name", "")
+        self.dry_run = "dryRun=" in entry.get("requestURI", "")
+        self.agent = entry.get("userAgent", "")
         self.code = entry.get("responseStatus", {}).get("code", 0)
         self.received = _time(entry["requestReceivedTimestamp"])
+        self.answered = _time(entry["stageTimestamp"])
 
     def is_write(self):
         """Anything that changes an object. Leases are renewed for ever and reviews store nothing."""

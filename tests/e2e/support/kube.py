@@ -19,6 +19,7 @@ GROUP = "databuild.dev/v1alpha1"
 
 PATHS = {  # kind -> (prefix, plural)
     "Namespace": ("api/v1", "namespaces"),
+    "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
     "Service": ("api/v1", "services"),
     "ServiceAccount": ("api/v1", "serviceaccounts"),
@@ -34,7 +35,7 @@ PATHS = {  # kind -> (prefix, plural)
     "Taint": (f"apis/{GROUP}", "taints"),
     "DataJob": (f"apis/{GROUP}", "datajobs"),
 }
-CLUSTER_SCOPED = {"Namespace", "PersistentVolume", "ClusterRoleBinding"}
+CLUSTER_SCOPED = {"Namespace", "Node", "PersistentVolume", "ClusterRoleBinding"}
 
 
 class KubeError(Exception):
@@ -124,6 +125,10 @@ class Kube:
         query = {"labelSelector": labels} if labels else None
         return self.request("GET", path_of(kind, namespace), query=query)["items"]
 
+    def version(self, kind, namespace=None):
+        """The resourceVersion at which the cluster is now."""
+        return int(self.request("GET", path_of(kind, namespace))["metadata"]["resourceVersion"])
+
     def create(self, item, namespace=None):
         namespace = namespace or item["metadata"].get("namespace")
         return self.request("POST", path_of(item["kind"], namespace), item)
@@ -188,10 +193,10 @@ class Kube:
 
     def _watch(self, path, query, deadline):
         query = dict(query, watch="1", timeoutSeconds=str(max(1, int(deadline.left()))))
-        connection = self._connect(deadline.left() + 5)
+        connection = self.connect(deadline.left() + 5)
         try:
             connection.request("GET", path + "?" + urllib.parse.urlencode(query),
-                               headers=self._authorized({}))
+                               headers=self.authorized({}))
             answer = connection.getresponse()
             while answer.status == 200:
                 line = answer.readline()
@@ -203,12 +208,13 @@ class Kube:
         finally:
             connection.close()
 
-    def _connect(self, seconds):
+    def connect(self, seconds):
+        """A new connection to the API server; `authorized` headers go with each request on it."""
         port = self.server.port or 443
         return http.client.HTTPSConnection(self.server.hostname, port, timeout=seconds,
                                            context=self._tls)
 
-    def _authorized(self, headers):
+    def authorized(self, headers):
         return dict(headers, Authorization=f"Bearer {self._token}") if self._token else headers
 
     def _exchange(self, method, path, data, headers):
@@ -217,9 +223,9 @@ class Kube:
             connection = None if fresh else getattr(self._local, "connection", None)
             reused = connection is not None
             if connection is None:
-                connection = self._local.connection = self._connect(30)
+                connection = self._local.connection = self.connect(30)
             try:
-                connection.request(method, path, body=data, headers=self._authorized(headers))
+                connection.request(method, path, body=data, headers=self.authorized(headers))
                 answer = connection.getresponse()
                 return answer.status, answer.read()
             except (OSError, http.client.HTTPException):

@@ -12,6 +12,7 @@ from support.event_log import EventLog
 from support.graph import Graph
 from support.kube import Kube
 from support.operator import Operator
+from support.postgres import Postgres
 from support.waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -28,12 +29,14 @@ class Session:
         self.seed = options.seed
         self.keep = options.keep
         self.jobs_image = options.jobs_image
+        self.image, self.build = options.image, options.build
         self.output = pathlib.Path(options.output) / options.bel
         self.audit = AuditLog(os.environ["DATABUILD_AUDIT_LOG"])
         self.kube = Kube(os.environ["KUBECONFIG"])
         self.operator = Operator(self.kube, self.helm, str(ROOT / "helm" / "databuild"),
                                  options.image)
         self.left = []  # graphs whose namespaces are on their way out
+        self._postgres = None
 
     def helm(self, *args, seconds=180):
         command = ["helm", f"--kubeconfig={os.environ['KUBECONFIG']}", *args]
@@ -47,10 +50,23 @@ class Session:
             graph.wait_gone()
         self.left = []
 
+    def cluster(self, *words, seconds=60):
+        """A command of the test cluster: "restart", "kube-apiserver"."""
+        program = ROOT / "tests" / "e2e" / "cluster" / "cluster"
+        subprocess.run([str(program), *words], check=True, timeout=seconds, capture_output=True)
+
     def recycle_volumes(self):
-        cluster = ROOT / "tests" / "e2e" / "cluster" / "cluster"
-        subprocess.run([str(cluster), "recycle-volumes"], check=True, timeout=60,
-                       capture_output=True)
+        self.cluster("recycle-volumes")
+
+    def postgres(self):
+        """A Postgres on this machine for operators that are processes of the tests."""
+        if self._postgres is None:
+            self._postgres = Postgres()
+        return self._postgres
+
+    def close(self):
+        if self._postgres is not None:
+            self._postgres.stop()
 
     def graph(self, wish):
         """A graph in a namespace that no test of any run has used: logs outlive namespaces."""
@@ -69,6 +85,15 @@ def long_form(test):
     """Runs only with --long."""
     test.is_long = True
     return test
+
+
+def only_on(bel):
+    """Is about one backend and runs there alone."""
+    def mark(test):
+        test.only_bel = bel
+        return test
+
+    return mark
 
 
 class EndToEndTest(unittest.TestCase):
