@@ -6,8 +6,8 @@
 #include <charconv>
 
 #include "bel/base/check.h"
+#include "bel/base/hash.h"
 #include "bel/partition_change.h"
-#include "bel/state_digest.h"
 
 namespace databuild {
 

@@ -1,12 +1,14 @@
 #include "bel/entity_id.h"
 
-#include "bel/state_digest.h"
+#include "bel/base/hash.h"
 
 namespace databuild {
 namespace {
 
 uint64_t HashUuid(const UuidBytes& uuid) {
-  return HashBytes({reinterpret_cast<const char*>(uuid.data()), uuid.size()});
+  uint64_t words[2];
+  std::memcpy(words, uuid.data(), sizeof words);
+  return HashWords(words[0], words[1], 0);
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "bel/base/check.h"
+#include "bel/base/hash.h"
 #include "bel/build_state.h"
 #include "bel/range.h"
-#include "bel/state_digest.h"
 
 namespace databuild {
 namespace {
@@ -75,16 +75,16 @@ uint32_t Postings::NewChunk(uint32_t previous, uint32_t size) {
   return chunk;
 }
 
-void Postings::AddTerm(Term term, std::string_view text) {
-  if (text.empty()) return;
+bool Postings::AddTerm(Term term, std::string_view text) {
+  if (text.empty()) return false;
   Slot& slot = FindOrAdd(Hash(term, text));
   const auto idx = static_cast<uint32_t>(idx_);
-  if (slot.last_idx == idx) return;  // named twice by one event
+  if (slot.last_idx == idx) return false;  // named twice by one event
   const uint32_t previous_idx = std::exchange(slot.last_idx, idx);
   ++count_;
   if (slot.chunk == 0) {
     slot.chunk = NewChunk(0, kFirstChunk);
-    return;
+    return true;
   }
   char delta[5];
   uint32_t size = 0;
@@ -94,11 +94,12 @@ void Postings::AddTerm(Term term, std::string_view text) {
   Chunk header = Header(slot.chunk);
   if (header.used + size > header.size) {
     slot.chunk = NewChunk(slot.chunk, std::min(kLargestChunk, header.size * 2 + kFirstChunk));
-    return;
+    return false;
   }
   std::memcpy(At(slot.chunk) + sizeof header + header.used, delta, size);
   header.used = static_cast<uint16_t>(header.used + size);
   std::memcpy(At(slot.chunk), &header, sizeof header);
+  return false;
 }
 
 void Postings::Collect(Term term, std::string_view text, int64_t since_idx,
@@ -154,8 +155,7 @@ void Postings::Add(const EventView& event, const BuildState& state) {
 }
 
 void Postings::AddRef(std::string_view ref, const BuildState& state) {
-  AddTerm(Term::kRef, ref);
-  if (!ref.empty() && state.FindPartition(ref) == kNone) strays_.emplace(ref);
+  if (AddTerm(Term::kRef, ref) && state.FindPartition(ref) == kNone) strays_.emplace(ref);
 }
 
 void Postings::AddRanges(const Ranges& ranges, const BuildState& state) {

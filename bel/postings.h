@@ -71,7 +71,8 @@ class Postings {
   Slot& FindOrAdd(uint64_t hash);
   static void Grow(Shard& shard);
   void AddRef(std::string_view ref, const BuildState& state);
-  void AddTerm(Term term, std::string_view text);
+  // True: it is the term's first event.
+  bool AddTerm(Term term, std::string_view text);
   uint32_t NewChunk(uint32_t previous, uint32_t size);
   char* At(uint32_t chunk) const {
     return arena_[chunk / kBlockWords].get() + chunk % kBlockWords * 4;

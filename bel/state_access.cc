@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "bel/base/hash.h"
 #include "bel/state_archive.h"
 
 namespace databuild {

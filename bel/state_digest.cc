@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bel/base/check.h"
+#include "bel/base/hash.h"
 #include "bel/state_access.h"
 #include "bel/state_archive.h"
 
@@ -21,15 +22,6 @@ void EncodeList(const List& list, const StateRange& range, std::string& out) {
   StateWriter write(out);
   for (size_t i = range.from; i < range.to; ++i) write(list[i]);
 }
-
-// One step of a multiply-and-fold hash (as in wyhash): 128 bits of product, folded to 64.
-uint64_t Fold(uint64_t a, uint64_t b) {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
-
-constexpr uint64_t kPrime1 = 0x9e3779b97f4a7c15, kPrime2 = 0xc2b2ae3d27d4eb4f;
 
 }  // namespace
 
@@ -97,18 +89,6 @@ void EncodeState(const BuildState& state, const StateRange& range, std::string& 
   }
 }
 
-uint64_t HashBytes(std::string_view bytes, uint64_t seed) {
-  uint64_t hash = Fold(seed ^ kPrime1, bytes.size() ^ kPrime2);
-  while (!bytes.empty()) {
-    uint64_t words[2] = {};
-    const size_t take = std::min(bytes.size(), sizeof words);
-    std::memcpy(words, bytes.data(), take);
-    hash = Fold(words[0] ^ hash ^ kPrime1, words[1] ^ kPrime2 ^ (hash << 32 | hash >> 32));
-    bytes.remove_prefix(take);
-  }
-  return hash;
-}
-
 uint64_t StateDigest(const BuildState& state, const StateRange& range) {
   uint64_t digest = static_cast<uint64_t>(range.section);
   std::string bytes;
@@ -125,7 +105,7 @@ uint64_t StateDigest(const BuildState& state) {
   for (int i = 0; i < kStateSections; ++i) {
     const auto section = static_cast<StateSection>(i);
     const uint64_t part = StateDigest(state, {section, 0, StateSize(state, section)});
-    digest = Fold(digest ^ kPrime1, part ^ kPrime2) + part;
+    digest = HashWords(digest, part, 0);
   }
   return digest;
 }

@@ -40,8 +40,6 @@ size_t StateSize(const BuildState& state, StateSection section);
 // Appends the encoding (state_archive.h) of a range.
 void EncodeState(const BuildState& state, const StateRange& range, std::string& out);
 
-uint64_t HashBytes(std::string_view bytes, uint64_t seed = 0);
-
 // Equal for folds of the same events, whatever the storage, process or snapshot they came from.
 uint64_t StateDigest(const BuildState& state);
 uint64_t StateDigest(const BuildState& state, const StateRange& range);
