@@ -258,7 +258,7 @@ Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
     accepted.answer.push_back(*known);
     return {};
   }
-  RETURN_IF_ERROR(CheckTransition(accepted.overlay, event));
+  ASSIGN_OR_RETURN(std::optional<Transition> step, LegalTransition(accepted.overlay, event));
   event.set_idx(accepted.idx + 1);
   event.set_timestamp(std::max(accepted.ts + 1, options_.clock->Now()));
   ASSIGN_OR_RETURN(StoredEvent stored, EncodeEvent(event));
@@ -267,7 +267,7 @@ Status EventLog::AcceptOne(v1::BuildEvent& event, Accepted& accepted) {
   accepted.new_ids.push_back(*id);
   if (accepted.of > 1) accepted.ids.Add(*id, stored.idx);
   accepted.answer.push_back(stored.idx);
-  accepted.overlay.Record(event, stored.idx);
+  accepted.overlay.Record(std::move(step), stored.idx);
   accepted.batch->bytes += stored.payload.size();
   accepted.batch->stored.push_back(std::move(stored));
   return {};

@@ -1,8 +1,7 @@
 #include "bel/status_overlay.h"
 
 #include <algorithm>
-
-#include "databuild/v1/databuild.pb.h"
+#include <utility>
 
 namespace databuild {
 namespace {
@@ -31,16 +30,15 @@ bool StatusOverlay::HasMark(EntityKind kind, std::string_view id, std::string_vi
   return under_.HasMark(kind, id, mark);
 }
 
-void StatusOverlay::Record(const v1::BuildEvent& event, int64_t idx) {
+void StatusOverlay::Record(std::optional<Transition> step, int64_t idx) {
   newest_idx_ = idx;
-  auto step = TransitionOf(event);
-  if (!step.ok() || !*step) return;
-  Change& change = Of((*step)->kind)[std::move((*step)->id)];
+  if (!step) return;
+  Change& change = Of(step->kind)[std::move(step->id)];
   change.idx = idx;
-  if ((*step)->mark.empty()) {
-    change.status = (*step)->to;
+  if (step->mark.empty()) {
+    change.status = step->to;
   } else {
-    change.marks.push_back(std::move((*step)->mark));
+    change.marks.push_back(std::move(step->mark));
   }
 }
 

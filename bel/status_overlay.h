@@ -24,8 +24,8 @@ class StatusOverlay final : public StatusView {
   std::optional<int> StatusOf(EntityKind kind, std::string_view id) const override;
   bool HasMark(EntityKind kind, std::string_view id, std::string_view mark) const override;
 
-  // `event` passed CheckTransition against this view.
-  void Record(const v1::BuildEvent& event, int64_t idx);
+  // What LegalTransition said of the event at idx, against this view.
+  void Record(std::optional<Transition> step, int64_t idx);
   // Takes over everything `above` holds.
   void Absorb(StatusOverlay&& above);
   // Forgets what the fold knows as well: events up to `folded`.

@@ -191,17 +191,26 @@ Result<std::optional<Transition>> TransitionOf(const v1::BuildEvent& event) {
   return step;
 }
 
-Status CheckTransition(const StatusView& view, const v1::BuildEvent& event) {
-  ASSIGN_OR_RETURN(const std::optional<Transition> step, TransitionOf(event));
-  if (!step) return {};
+Result<std::optional<Transition>> LegalTransition(const StatusView& view,
+                                                  const v1::BuildEvent& event) {
+  ASSIGN_OR_RETURN(std::optional<Transition> step, TransitionOf(event));
+  if (!step) return step;
   const std::optional<int> from = view.StatusOf(step->kind, step->id);
-  if (!step->mark.empty()) return CheckMark(view, *step, from);
+  if (!step->mark.empty()) {
+    RETURN_IF_ERROR(CheckMark(view, *step, from));
+    return step;
+  }
   for (const Rule& rule : Table()) {
     if (rule.kind != step->kind || rule.from != from.value_or(0)) continue;
-    if (std::find(rule.to.begin(), rule.to.end(), step->to) != rule.to.end()) return {};
+    if (std::find(rule.to.begin(), rule.to.end(), step->to) != rule.to.end()) return step;
     return Illegal(*step, from, "not a legal next state");
   }
   return Illegal(*step, from, "nothing may follow this state");
+}
+
+Status CheckTransition(const StatusView& view, const v1::BuildEvent& event) {
+  RETURN_IF_ERROR(LegalTransition(view, event));
+  return {};
 }
 
 std::string StatusName(EntityKind kind, std::optional<int> status) {

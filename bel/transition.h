@@ -38,7 +38,11 @@ class StatusView {
   virtual bool HasMark(EntityKind kind, std::string_view id, std::string_view mark) const = 0;
 };
 
-// kInvalidTransition names the entity, from and to.
+// The transition of an event that may follow what the view knows. kInvalidTransition names the
+// entity, from and to.
+Result<std::optional<Transition>> LegalTransition(const StatusView& view,
+                                                  const v1::BuildEvent& event);
+// The same for who wants no more than to know.
 Status CheckTransition(const StatusView& view, const v1::BuildEvent& event);
 
 // Status names without prefix, lower case: "building", "analysis_completed"; "-" for none.
