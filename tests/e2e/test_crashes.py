@@ -18,6 +18,7 @@ from support.session import long_form
 from support.waiting import TimedOut, eventually
 
 AT_ONCE = 3  # graphs, each with its operator
+KINDS = ("append", "create", "patch", "delete")  # of writes
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 ONE = [quick_job("one", "crash/one/{n}"), want("w", "crash/one/1")]
@@ -108,26 +109,27 @@ class CrashTest(AloneTest):
         writes = len(world.plan.writes)
         print(f"    {writes} writes without a fault", flush=True)
 
-        def one(number):
-            world = self.live(f"crash-{number}", items, FaultPlan(number, after))
+        def one(die_at):
+            world = self.live(f"crash-{die_at}", items, FaultPlan(die_at, after))
             try:
                 eventually("all is as if nothing had been",
                            lambda: self.outcome(world) == reference, 30)
             except TimedOut:
-                return number, world, self.outcome(world)
-            return number, world, reference
+                return die_at, world, self.outcome(world)
+            return die_at, world, reference
 
         struck, wrong = [], []
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for number, world, outcome in pool.map(one, range(1, writes + 1)):
+            # Every write; and, as their order varies, for certain one of each kind.
+            for die_at, world, outcome in pool.map(one, [*range(1, writes + 1), *KINDS]):
                 struck += world.plan.struck
-                wrong += [f"write {number}, {part}: {outcome[part]}, expected {expected}"
+                wrong += [f"write {die_at}, {part}: {outcome[part]}, expected {expected}"
                           for part, expected in reference.items() if outcome[part] != expected]
         print(f"    the operator died {len(struck)} times", flush=True)
         self.assertEqual(wrong, [], "\n".join(wrong))
         # A counter is written more or less often, as it happens: some runs end before the last i.
         self.assertGreaterEqual(len(struck), 0.8 * writes)
-        self.assertEqual(set(struck), {"append", "create", "patch", "delete"})
+        self.assertEqual(set(struck), set(KINDS))
 
     def test_a_crash_after_every_write_of_a_want_changes_nothing(self):
         self.crash_after_every_write(ONE)

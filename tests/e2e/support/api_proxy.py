@@ -163,7 +163,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _write(self, target, body):
         plan = self.owner.plan
-        last = plan.begin()
+        last = plan.begin(MUTATING[self.command])
         if last and not plan.after:
             self.close_connection = True
             plan.strike(MUTATING[self.command])
@@ -212,8 +212,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 if not self.owner.may_pass(version_of(json.loads(line).get("object", {})), cuts):
                     break
                 self._chunk(line)
-        except (OSError, http.client.HTTPException):
-            pass  # cut, or one of the two ends is gone
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # cut, perhaps in the middle of a line, or one of the two ends is gone
         finally:
             self.owner.watching(self.upstream, False)
         if self.owner.expired(cuts):

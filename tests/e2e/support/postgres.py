@@ -163,7 +163,7 @@ class _Connection(socketserver.BaseRequestHandler):
     def _append(self, group):
         """False: the operator is dead."""
         plan = self.owner.plan
-        last = plan.begin()
+        last = plan.begin("append")
         if last and not plan.after:
             plan.strike("append")
             return False
