@@ -28,6 +28,11 @@ class NameTable {
     }
   }
 
+  // Before so many names are added to an empty table.
+  void Reserve(size_t names) {
+    for (Shard& shard : shards_) shard.slots.resize(names / shards_.size() * 4 / 3 + 8);
+  }
+
   // A name that is not in the table yet.
   void Add(uint64_t hash, Index index) {
     Shard& shard = shards_[hash >> kShardShift];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <future>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -47,6 +48,7 @@ bool ReadList(size_t elements, std::string_view content, List& list) {
 
 template <class List>
 void NameById(const List& list, NameTable& names) {
+  names.Reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) names.Add(list[i].id.hash(), static_cast<Index>(i));
 }
 
@@ -167,10 +169,12 @@ bool StateAccess::DecodeOrder(std::string_view content, BuildState& state) {
 }
 
 bool StateAccess::Complete(BuildState& state, Postings& postings) {
+  const std::future<void> instances =
+      std::async(std::launch::async, [&] { NameById(state.instances_, state.instance_names_); });
+  state.partition_names_.Reserve(state.partitions_.size());
   for (size_t i = 0; i < state.partitions_.size(); ++i) {
     state.partition_names_.Add(HashBytes(state.partitions_[i].ref), static_cast<Index>(i));
   }
-  NameById(state.instances_, state.instance_names_);
   NameById(state.runs_, state.run_names_);
   NameById(state.builds_, state.build_names_);
   NameById(state.wants_, state.want_names_);
@@ -178,6 +182,7 @@ bool StateAccess::Complete(BuildState& state, Postings& postings) {
   for (size_t i = 0; i < state.jobs_.size(); ++i) {
     state.job_names_.Add(HashBytes(state.jobs_[i].label), static_cast<Index>(i));
   }
+  instances.wait();
   return state.by_ref_.size() == state.partitions_.size() &&
          postings.shards_read_ == Postings::kShards && postings.idx_ == state.idx_;
 }

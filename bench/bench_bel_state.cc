@@ -202,7 +202,7 @@ void Reading(BenchReport& report, const std::string& path, int64_t events) {
 
 int main() {
   using namespace databuild;  // NOLINT: main of one file
-  const int64_t events = EventsWanted();
+  const int64_t events = 10 * EventsWanted();  // memory counts once the log is large
   SetLogLevel(LogLevel::kWarn);
   BenchReport report;
   const TempFolder folder;
