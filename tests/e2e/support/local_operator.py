@@ -4,9 +4,11 @@ It runs beside no other: the runner starts these tests on a cluster without the 
 watches the namespaces it is given, and has its own lease and its own folder.
 """
 
+import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -19,10 +21,19 @@ from support.api import Api
 from support.waiting import eventually
 
 
+# Below those that the system gives to connections and the cluster to services: a port that is free
+# between two lives of an operator is still free then.
+PORTS = itertools.cycle(random.sample(range(15_000, 30_000), 5_000))
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def lines_of(settings, indent=""):
