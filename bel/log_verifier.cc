@@ -72,6 +72,7 @@ void LogVerifier::Run(const std::stop_token& stop) {
     Status done;
     if (state_ == nullptr) done = Start();
     if (!done.ok()) state_.reset();
+    if (done.ok()) state_->BeginReplay();  // for good: nobody lists what it holds
     if (done.ok()) done = FoldTo(options_.log->head(), stop);
     if (done.ok()) MaybeSnapshot();
     if (done.ok() && idx_ != compared_) done = CompareAll(stop);
