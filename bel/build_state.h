@@ -78,6 +78,11 @@ class BuildState final : public StatusView {
     const Index current = partitions_[partition].current;
     return current != kNone && !instances_[current].Tainted();
   }
+  // Another instance, which may be used, stands in the place of this one.
+  bool Replaced(Index instance) const {
+    const Index partition = instances_[instance].partition;
+    return Usable(partition) && partitions_[partition].current != instance;
+  }
   // The newest instance if it is not final (work is requested or under way), else kNone.
   Index LiveInstance(Index partition) const {
     const Index newest = partitions_[partition].newest;

@@ -36,7 +36,32 @@ Result<v1::ListWantsResponse> ListWants(const QueryView& view, const v1::ListWan
 Result<v1::WantSummaryResponse> GetWantSummary(const QueryView& view,
                                                const v1::WantSummaryRequest& request);
 
+Result<v1::ListTaintsResponse> ListTaints(const QueryView& view,
+                                          const v1::ListTaintsRequest& request);
+// kNotFound: no taint has this id.
+Result<v1::TaintSummaryResponse> GetTaintSummary(const QueryView& view,
+                                                 const v1::TaintSummaryRequest& request);
+
+// By label. Labels that only runs name are among them.
+Result<v1::ListJobsResponse> ListJobs(const QueryView& view, const v1::ListJobsRequest& request);
+// kNotFound: nothing has this label.
+Result<v1::JobSummaryResponse> GetJobSummary(const QueryView& view,
+                                             const v1::JobSummaryRequest& request);
+
+Result<v1::ListBuildsResponse> ListBuildRequests(const QueryView& view,
+                                                 const v1::ListBuildsRequest& request);
+// kNotFound, of all that name a build: no build has this id.
+Result<v1::BuildSummaryResponse> GetBuildSummary(const QueryView& view,
+                                                 const v1::BuildSummaryRequest& request);
+// A flow chart of what the build makes, leaves to others and finds there. Above 200 nodes the units
+// of one job are one node with their number by state.
+Result<v1::BuildMermaidResponse> GetBuildMermaid(const QueryView& view,
+                                                 const v1::BuildSummaryRequest& request);
+
 Result<v1::ListJobRunsResponse> ListJobRuns(const QueryView& view,
                                             const v1::ListJobRunsRequest& request);
+// kNotFound: no run has this id.
+Result<v1::JobRunSummaryResponse> GetJobRunSummary(const QueryView& view,
+                                                   const v1::JobRunSummaryRequest& request);
 
 }  // namespace databuild

@@ -5,6 +5,7 @@
 #include "bel/query.h"
 #include "bel/query_page.h"
 #include "bel/query_render.h"
+#include "bel/query_walk.h"
 
 namespace databuild {
 namespace {
@@ -26,11 +27,10 @@ struct RunFilter {
   std::optional<std::set<Index>> runs, jobs, builds, partitions;
   std::set<int> statuses, outcomes;
 
-  bool Matches(const Run& run, Index index) const {
+  bool Matches(const Run& run) const {
     if (run.scheduled_idx == 0) return false;  // named by another event, its own is not in the log
     if (run.kind == v1::JOB_KIND_CONFIGURE && !include_configure) return false;
     if (started_until != 0 && run.scheduled_at > started_until) return false;
-    if (runs && !runs->contains(index)) return false;
     if (jobs && !jobs->contains(run.job)) return false;
     if (builds && !builds->contains(run.build)) return false;
     if (!statuses.empty() && !statuses.contains(run.status)) return false;
@@ -43,10 +43,7 @@ struct RunFilter {
 
 Result<RunFilter> FilterOf(const BuildState& state, const v1::ListJobRunsRequest& request) {
   RunFilter filter;
-  if (request.started_until() > static_cast<uint64_t>(INT64_MAX)) {
-    return FieldError("started_until", "Unix nanoseconds before the year 2262");
-  }
-  filter.started_until = static_cast<TimeNs>(request.started_until());
+  ASSIGN_OR_RETURN(filter.started_until, TimeField("started_until", request.started_until()));
   filter.include_configure = request.include_configure();
   filter.runs = Positions(request.job_run_ids(), [&](const auto& id) { return state.FindRun(id); });
   filter.jobs =
@@ -94,38 +91,37 @@ Result<v1::ListJobRunsResponse> ListJobRuns(const QueryView& view,
   const std::string scope = "ListJobRuns/" + view.graph;
   ASSIGN_OR_RETURN(const RunFilter filter, FilterOf(state, request));
   ASSIGN_OR_RETURN(const PageStart start, StartPage(request, scope));
-  uint64_t before = state.runs().size();
-  if (start.after) {
-    ASSIGN_OR_RETURN(const uint64_t after, PositionOf(start));
-    before = std::min(before, after);
-  }
-  // Runs asked for by id are looked at alone, however many others there are.
-  if (filter.runs)
-    before = filter.runs->empty() ? 0 : std::min<uint64_t>(before, *filter.runs->rbegin() + 1);
-  const uint64_t oldest = filter.runs && !filter.runs->empty() ? *filter.runs->begin() : 0;
-
+  ASSIGN_OR_RETURN(const uint64_t before, WalkBefore(start, state.runs().size()));
   v1::ListJobRunsResponse response;
   response.set_event_index(state.idx());
   CountRuns(state, filter, response);
-  uint64_t last = before;
-  for (size_t examined = 0; before > oldest; ++examined) {
-    const Index index = static_cast<Index>(--before);
-    const bool full = response.job_runs_size() == static_cast<int>(start.size);
-    const bool matches = filter.Matches(state.run(index), index);
-    if (examined == kMaxCandidates || (full && matches)) {
-      response.set_has_more(true);
-      break;
-    }
-    if (full) continue;
-    last = index;
-    if (!matches) continue;
-    *response.add_job_runs() = JobRunRow(view, index);
-    const uint64_t scheduled = static_cast<uint64_t>(state.run(index).scheduled_at);
-    if (response.min_start_at() == 0 || scheduled < response.min_start_at())
-      response.set_min_start_at(scheduled);
+  const WalkEnd end = WalkNewestFirst(
+      {before, start.size, 0, filter.runs ? &*filter.runs : nullptr},
+      [&](Index run) { return filter.Matches(state.run(run)); },
+      [&](Index run) {
+        *response.add_job_runs() = JobRunRow(view, run);
+        const uint64_t scheduled = static_cast<uint64_t>(state.run(run).scheduled_at);
+        if (response.min_start_at() == 0 || scheduled < response.min_start_at())
+          response.set_min_start_at(scheduled);
+      });
+  response.set_has_more(end.has_more);
+  if (end.has_more) response.set_next_page_token(PageToken(request, scope, PositionKey(end.last)));
+  return response;
+}
+
+Result<v1::JobRunSummaryResponse> GetJobRunSummary(const QueryView& view,
+                                                   const v1::JobRunSummaryRequest& request) {
+  if (request.job_run_id().empty()) return FieldError("job_run_id", "name the run");
+  if (request.include_size() > 0)
+    return FieldError("include", "nothing more is known here; links.events lists its events");
+  const Index index = view.state.FindRun(request.job_run_id());
+  if (index == kNone) {
+    return Error{Errc::kNotFound, "job run " + request.job_run_id() + " in graph " + view.graph +
+                                      ": the log knows no run with this id"};
   }
-  if (response.has_more())
-    response.set_next_page_token(PageToken(request, scope, PositionKey(last)));
+  v1::JobRunSummaryResponse response;
+  response.set_event_index(view.state.idx());
+  *response.mutable_job_run() = JobRunRow(view, index);
   return response;
 }
 

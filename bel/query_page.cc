@@ -2,11 +2,13 @@
 
 #include <google/protobuf/message.h>
 
+#include <cctype>
 #include <charconv>
 #include <memory>
 
 #include "bel/base/check.h"
 #include "bel/base/crc32c.h"
+#include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
 namespace {
@@ -77,6 +79,23 @@ Error BadToken() {
 
 Error FieldError(std::string_view field, std::string_view what) {
   return {Errc::kInvalidArgument, std::string(field) + ": " + std::string(what)};
+}
+
+Result<TimeNs> TimeField(std::string_view field, uint64_t value) {
+  if (value > static_cast<uint64_t>(INT64_MAX))
+    return FieldError(field, "Unix nanoseconds before the year 2262");
+  return static_cast<TimeNs>(value);
+}
+
+Result<int> BuildStatusField(std::string_view field, const std::string& name) {
+  std::string wanted = name;
+  for (char& c : wanted) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  static constexpr std::string_view kPrefix = "BUILD_REQUEST_";
+  if (!wanted.starts_with(kPrefix)) wanted.insert(0, kPrefix);
+  v1::BuildRequestStatusCode code{};
+  if (v1::BuildRequestStatusCode_Parse(wanted, &code) && code != v1::BUILD_REQUEST_UNKNOWN)
+    return static_cast<int>(code);
+  return FieldError(field, "there is no status '" + name + "' of a build");
 }
 
 Result<PageStart> StartPage(const google::protobuf::Message& request, std::string_view scope,

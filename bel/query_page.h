@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "bel/base/clock.h"
 #include "bel/base/result.h"
 
 namespace google::protobuf {
@@ -25,6 +26,12 @@ inline constexpr size_t kMaxCandidates = 50'000;
 
 // kInvalidArgument whose message begins with the field.
 Error FieldError(std::string_view field, std::string_view what);
+
+// A request's Unix nanoseconds; beyond what a signed number holds: an error that names the field.
+Result<TimeNs> TimeField(std::string_view field, uint64_t value);
+
+// A build's status by name: "completed" or "BUILD_REQUEST_COMPLETED", in any case.
+Result<int> BuildStatusField(std::string_view field, const std::string& name);
 
 // Where a page begins and ends.
 struct PageStart {

@@ -16,21 +16,8 @@ std::string Lower(std::string_view name, std::string_view prefix) {
   return text;
 }
 
-void FillCause(const CauseInfo& cause, v1::Cause& out) {
-  out.set_partition_ref(cause.ref);
-  out.set_job_run_id(cause.run_id);
-  out.set_job_label(cause.label);
-  out.set_reason(cause.reason);
-  out.set_message(cause.message);
-}
-
 std::string IdOfBuild(const BuildState& state, Index build) {
   return build == kNone ? std::string() : state.build(build).id;
-}
-
-// Events of one thing, as the REST list with that filter.
-std::string EventsLink(const QueryView& view, const std::string& filter, const std::string& value) {
-  return Link(view, "events?" + filter + "=" + UrlText(value));
 }
 
 }  // namespace
@@ -41,6 +28,12 @@ std::string NameOf(v1::PartitionStatus status) {
 std::string NameOf(v1::JobStatus status) { return Lower(v1::JobStatus_Name(status), "JOB_"); }
 std::string NameOf(v1::WantLifecycle status) {
   return Lower(v1::WantLifecycle_Name(status), "WANT_");
+}
+std::string NameOf(v1::TaintLifecycle status) {
+  return Lower(v1::TaintLifecycle_Name(status), "TAINT_");
+}
+std::string NameOf(v1::BuildRequestStatusCode status) {
+  return Lower(v1::BuildRequestStatusCode_Name(status), "BUILD_REQUEST_");
 }
 std::string NameOf(v1::JobOutcome outcome) {
   return Lower(v1::JobOutcome_Name(outcome), "JOB_OUTCOME_");
@@ -65,6 +58,18 @@ std::string UrlText(std::string_view text) {
 
 std::string Link(const QueryView& view, const std::string& rest) {
   return "/api/v1/graphs/" + UrlText(view.graph) + "/" + rest;
+}
+
+std::string EventsLink(const QueryView& view, const std::string& filter, const std::string& value) {
+  return Link(view, "events?" + filter + "=" + UrlText(value));
+}
+
+void FillCause(const CauseInfo& cause, v1::Cause& out) {
+  out.set_partition_ref(cause.ref);
+  out.set_job_run_id(cause.run_id);
+  out.set_job_label(cause.label);
+  out.set_reason(cause.reason);
+  out.set_message(cause.message);
 }
 
 Index ShownInstance(const BuildState& state, Index partition) {

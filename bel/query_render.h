@@ -11,6 +11,8 @@ namespace databuild {
 std::string NameOf(v1::PartitionStatus status);
 std::string NameOf(v1::JobStatus status);
 std::string NameOf(v1::WantLifecycle status);
+std::string NameOf(v1::TaintLifecycle status);
+std::string NameOf(v1::BuildRequestStatusCode status);
 std::string NameOf(v1::JobOutcome outcome);
 std::string NameOf(v1::SourceTypeCode source);
 
@@ -19,8 +21,12 @@ std::string TimeText(TimeNs time);
 
 // "/api/v1/graphs/<graph>/<rest>".
 std::string Link(const QueryView& view, const std::string& rest);
+// Events of one thing, as the REST list with that filter.
+std::string EventsLink(const QueryView& view, const std::string& filter, const std::string& value);
 // One path segment or query value: all but unreserved characters escaped.
 std::string UrlText(std::string_view text);
+
+void FillCause(const CauseInfo& cause, v1::Cause& out);
 
 // The instance a ref's status is of: the current one while it is usable, else the newest; kNone
 // without instances.
@@ -32,6 +38,9 @@ v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition);
 v1::PartitionInstance InstanceRow(const QueryView& view, Index instance);
 v1::PartitionInstanceRef InstanceRef(const BuildState& state, Index instance);
 v1::JobRunSummary JobRunRow(const QueryView& view, Index run);
+// The build that a request names; its errors name the field.
+Result<Index> BuildOf(const QueryView& view, const v1::BuildSummaryRequest& request);
+v1::BuildSummary BuildRow(const QueryView& view, Index build);
 // Without a page of partitions; total and available counted.
 v1::PartitionWantSummary WantRow(const QueryView& view, Index want);
 

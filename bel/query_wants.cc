@@ -4,6 +4,7 @@
 #include "bel/query.h"
 #include "bel/query_page.h"
 #include "bel/query_render.h"
+#include "bel/query_walk.h"
 
 namespace databuild {
 namespace {
@@ -31,12 +32,6 @@ struct WantFilter {
   }
 };
 
-Result<TimeNs> TimeField(const char* field, uint64_t value) {
-  if (value > static_cast<uint64_t>(INT64_MAX))
-    return FieldError(field, "Unix nanoseconds before the year 2262");
-  return static_cast<TimeNs>(value);
-}
-
 Result<WantFilter> FilterOf(const v1::ListWantsRequest& request) {
   WantFilter filter;
   ASSIGN_OR_RETURN(filter.requested_until, TimeField("requested_until", request.requested_until()));
@@ -51,13 +46,12 @@ Result<WantFilter> FilterOf(const v1::ListWantsRequest& request) {
   return filter;
 }
 
-// Positions to look at, newest first.
-std::vector<Index> NamedWants(const BuildState& state, const v1::ListWantsRequest& request) {
-  std::set<Index, std::greater<>> found;
+std::set<Index> NamedWants(const BuildState& state, const v1::ListWantsRequest& request) {
+  std::set<Index> found;
   for (const std::string& id : request.want_ids()) {
     if (const Index want = state.FindWant(id); want != kNone) found.insert(want);
   }
-  return {found.begin(), found.end()};
+  return found;
 }
 
 void CountPartitions(const BuildState& state, const Want& want, v1::PartitionCounts& counts) {
@@ -105,11 +99,7 @@ Result<v1::ListWantsResponse> ListWants(const QueryView& view,
   const std::string scope = "ListWants/" + view.graph;
   ASSIGN_OR_RETURN(const WantFilter filter, FilterOf(request));
   ASSIGN_OR_RETURN(const PageStart start, StartPage(request, scope));
-  uint64_t before = state.wants().size();
-  if (start.after) {
-    ASSIGN_OR_RETURN(const uint64_t after, PositionOf(start));
-    before = std::min(before, after);
-  }
+  ASSIGN_OR_RETURN(const uint64_t before, WalkBefore(start, state.wants().size()));
   v1::ListWantsResponse response;
   response.set_event_index(state.idx());
   if (filter.Counted() && request.want_ids().empty()) {
@@ -122,37 +112,21 @@ Result<v1::ListWantsResponse> ListWants(const QueryView& view,
     response.set_total_count(total);
     response.set_total_count_known(true);
   }
-  const std::vector<Index> named = NamedWants(state, request);
-  size_t next_named = 0;
-  uint64_t last = before;
-  for (size_t examined = 0;; ++examined) {
-    Index index = kNone;
-    if (request.want_ids().empty()) {
-      if (before == 0) break;
-      index = static_cast<Index>(--before);
-    } else {
-      while (next_named < named.size() && named[next_named] >= before) ++next_named;
-      if (next_named == named.size()) break;
-      index = named[next_named++];
-    }
-    const bool full = response.wants_size() == static_cast<int>(start.size);
-    const Want& want = state.want(index);
-    const bool matches = want.status != v1::WANT_UNKNOWN && filter.Matches(want);
-    if (examined == kMaxCandidates || (full && matches)) {
-      response.set_has_more(true);
-      break;
-    }
-    if (full) continue;
-    last = index;
-    if (!matches) continue;
-    *response.add_wants() = WantRow(view, index);
-    const uint64_t created = static_cast<uint64_t>(want.created_at);
-    if (response.min_requested_at() == 0 || created < response.min_requested_at()) {
-      response.set_min_requested_at(created);
-    }
-  }
-  if (response.has_more())
-    response.set_next_page_token(PageToken(request, scope, PositionKey(last)));
+  const std::set<Index> named = NamedWants(state, request);
+  const WalkEnd end = WalkNewestFirst(
+      {before, start.size, 0, request.want_ids().empty() ? nullptr : &named},
+      [&](Index want) {
+        return state.want(want).status != v1::WANT_UNKNOWN && filter.Matches(state.want(want));
+      },
+      [&](Index want) {
+        *response.add_wants() = WantRow(view, want);
+        const uint64_t created = static_cast<uint64_t>(state.want(want).created_at);
+        if (response.min_requested_at() == 0 || created < response.min_requested_at()) {
+          response.set_min_requested_at(created);
+        }
+      });
+  response.set_has_more(end.has_more);
+  if (end.has_more) response.set_next_page_token(PageToken(request, scope, PositionKey(end.last)));
   return response;
 }
 

@@ -140,6 +140,27 @@ TEST_F(ApiServiceTest, BothDoorsGiveTheSameAnswer) {
   EXPECT_EQ(message.wants(0).want().want_id(), "w2");
 }
 
+TEST_F(ApiServiceTest, EveryListAnswersAtBothDoorsAndEverySummarySaysWhatIsMissing) {
+  ASSERT_TRUE(log().Append({WantCreated("w1", "a/1")}).ok());
+  const std::vector<std::tuple<std::string, std::string, std::string>> lists{
+      {"builds", "ListBuildRequests", "builds"}, {"jobs", "ListJobs", "jobs"},
+      {"job_runs", "ListJobRuns", "job_runs"},   {"wants", "ListWants", "wants"},
+      {"partitions", "ListPartitions", "refs"},  {"taints", "ListTaints", "taints"}};
+  for (const auto& [path, method, rows] : lists) {
+    const Json rest = Json::parse(Rest(path).body);
+    EXPECT_TRUE(rest[rows].is_array()) << path << rest;
+    EXPECT_EQ(rest["event_index"], "1") << path;
+    const Json rpc = Json::parse(Rpc("DataBuildService/" + method, "{}").body);
+    EXPECT_EQ(rpc["eventIndex"], "1") << method << rpc;
+  }
+  for (const char* path : {"builds/x", "builds/x/mermaid", "jobs/%2F%2Fx", "jobs//x", "job_runs/x",
+                           "wants/x", "partitions/x", "taints/x"}) {
+    const TestResponse missing = Rest(path);
+    EXPECT_EQ(missing.status, 404) << path;
+    EXPECT_NE(missing.body.find(" in graph sales: "), std::string::npos) << missing.body;
+  }
+}
+
 TEST_F(ApiServiceTest, SummariesAreFoundByPathWithEscapedOrPlainRefs) {
   ASSERT_TRUE(log().Append({WantCreated("w1", "sales/date=2025-01-05")}).ok());
   for (const char* path :

@@ -36,10 +36,7 @@ void Planner::DecideTaint(const std::string& uid) {
 }
 
 bool Planner::Repaired(const Taint& taint) const {
-  const auto replaced = [&](Index instance) {
-    const Index partition = state_.instance(instance).partition;
-    return state_.Usable(partition) && state_.partition(partition).current != instance;
-  };
+  const auto replaced = [&](Index instance) { return state_.Replaced(instance); };
   const bool runs_over = std::none_of(taint.runs.begin(), taint.runs.end(),
                                       [&](Index run) { return state_.RunLive(run); });
   return runs_over && std::all_of(taint.instances.begin(), taint.instances.end(), replaced) &&

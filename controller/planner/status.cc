@@ -156,12 +156,10 @@ TaintStatus Planner::StatusOfTaint(const ObservedTaint& observed) const {
   status.downstream = taint.downstream.size();
   for (const auto* instances : {&taint.instances, &taint.downstream}) {
     for (Index instance : *instances) {
-      const Index partition = state_.instance(instance).partition;
-      const bool repaired =
-          state_.Usable(partition) && state_.partition(partition).current != instance;
+      const bool repaired = state_.Replaced(instance);
       if (repaired) ++status.repaired;
       if (repaired || status.details.size() >= kMaxDetails) continue;
-      status.details.push_back(Detail(Explain(kNone, partition, now_)));
+      status.details.push_back(Detail(Explain(kNone, state_.instance(instance).partition, now_)));
     }
   }
   const bool repaired = taint.status == v1::TAINT_REPAIRED;
