@@ -95,7 +95,13 @@ Result<int> BuildStatusField(std::string_view field, const std::string& name) {
   v1::BuildRequestStatusCode code{};
   if (v1::BuildRequestStatusCode_Parse(wanted, &code) && code != v1::BUILD_REQUEST_UNKNOWN)
     return static_cast<int>(code);
-  return FieldError(field, "there is no status '" + name + "' of a build");
+  std::string names;
+  const auto& codes = *v1::BuildRequestStatusCode_descriptor();
+  for (int i = 1; i < codes.value_count(); ++i) {
+    const std::string known = codes.value(i)->name().substr(kPrefix.size());
+    names += (names.empty() ? "" : ", ") + known;
+  }
+  return FieldError(field, "'" + name + "' is none of " + names);
 }
 
 Result<PageStart> StartPage(const google::protobuf::Message& request, std::string_view scope,

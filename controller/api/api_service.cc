@@ -5,6 +5,8 @@
 
 #include "bel/event_log.h"
 #include "bel/query_page.h"
+#include "controller/api/admission.h"
+#include "controller/api/batch.h"
 #include "controller/api/exchange.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/long_polls.h"
@@ -20,16 +22,7 @@ namespace pb = google::protobuf;
 using std::chrono::steady_clock;
 using ExchangePtr = std::shared_ptr<Exchange>;
 
-constexpr int kGraphField = 100;
 constexpr char kGraphHeader[] = "databuild-graph";
-
-// A namespace's name: RFC 1123 label.
-bool IsGraphName(const std::string& name) {
-  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !name.empty() && name.size() <= 63 && alphanumeric(name.front()) &&
-         alphanumeric(name.back()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
-}
 
 std::string MediaType(std::string_view header) {
   std::string type(header.substr(0, header.find(';')));
@@ -43,6 +36,7 @@ class ApiServiceOverTable final : public ApiService {
   explicit ApiServiceOverTable(ApiServiceOptions options)
       : options_(options),
         table_(MakeMethodTable()),
+        admission_(*options.graphs, *options.auth),
         polls_(options.max_long_polls),
         workers_(options.workers, options.max_queue) {}
 
@@ -67,12 +61,12 @@ class ApiServiceOverTable final : public ApiService {
   void Work(const ExchangePtr& exchange);
   Status Admit(Exchange& exchange);
   Result<std::shared_ptr<const pb::Message>> Decode(const Exchange& exchange) const;
-  Result<std::string> GraphOf(const Exchange& exchange, const pb::Message& request) const;
   void Handle(const ExchangePtr& exchange);
   void Park(const ExchangePtr& exchange, Wait wait);
 
   const ApiServiceOptions options_;
   const MethodTable table_;
+  const Admission admission_;
   LongPolls polls_;  // stopped before the workers go, and gone after them: the last of them may
                      // still park
   WorkerPool workers_;
@@ -153,16 +147,17 @@ Status ApiServiceOverTable::Admit(Exchange& exchange) {
   }
   ASSIGN_OR_RETURN(call.caller, options_.auth->Authenticate(exchange.request));
   ASSIGN_OR_RETURN(call.request, Decode(exchange));
-  ASSIGN_OR_RETURN(call.graph, GraphOf(exchange, *call.request));
-  AccessQuestion question = exchange.method->access;
-  question.graph = call.graph;
-  RETURN_IF_ERROR(options_.auth->Authorize(call.caller, question));
-  call.source = options_.graphs;
-  call.log = options_.graphs->Log(call.graph);
-  if (call.log == nullptr) {
-    return Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
+  const std::string field = Admission::GraphField(*call.request);
+  const std::string header(exchange.request.Header(kGraphHeader).value_or(""));
+  if (exchange.method->IsBatch()) {
+    // Entries may name graphs of their own: each is admitted by itself.
+    if (!field.empty() || !header.empty()) {
+      ASSIGN_OR_RETURN(call.graph, admission_.GraphOf({field, header}));
+    }
+    return {};
   }
-  return {};
+  ASSIGN_OR_RETURN(call.graph, admission_.GraphOf({exchange.rest.graph, field, header}));
+  return admission_.Admit(*exchange.method, call);
 }
 
 Result<std::shared_ptr<const pb::Message>> ApiServiceOverTable::Decode(
@@ -187,35 +182,9 @@ Result<std::shared_ptr<const pb::Message>> ApiServiceOverTable::Decode(
   return std::shared_ptr<const pb::Message>(std::move(message));
 }
 
-// The graph of the path, else of the request's field or header, else the only one there is.
-Result<std::string> ApiServiceOverTable::GraphOf(const Exchange& exchange,
-                                                 const pb::Message& request) const {
-  const auto* field = request.GetDescriptor()->FindFieldByNumber(kGraphField);
-  const std::string asked = request.GetReflection()->GetString(request, field);
-  std::string graph = exchange.rest.graph;
-  for (const std::string& named :
-       {asked, std::string(exchange.request.Header(kGraphHeader).value_or(""))}) {
-    if (named.empty()) continue;
-    if (!graph.empty() && named != graph) {
-      return FieldError("graph", "both '" + graph + "' and '" + named + "' are named");
-    }
-    graph = named;
-  }
-  if (graph.empty()) {
-    const std::vector<std::string> graphs = options_.graphs->Graphs();
-    if (graphs.size() != 1) {
-      return FieldError("graph",
-                        "name one, in this field or the header databuild-graph; there are " +
-                            std::to_string(graphs.size()));
-    }
-    graph = graphs.front();
-  }
-  if (!IsGraphName(graph)) return FieldError("graph", "the name of a Kubernetes namespace");
-  return graph;
-}
-
 void ApiServiceOverTable::Handle(const ExchangePtr& exchange) {
-  auto outcome = exchange->method->handler(exchange->call);
+  auto outcome = exchange->method->IsBatch() ? HandleBatch(table_, admission_, exchange->call)
+                                             : exchange->method->handler(exchange->call);
   if (!outcome.ok()) return exchange->Fail(outcome.error());
   if (auto* wait = std::get_if<Wait>(&*outcome)) return Park(exchange, std::move(*wait));
   exchange->Succeed(std::get<Answer>(*outcome));

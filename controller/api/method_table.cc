@@ -104,6 +104,7 @@ RestMatch MethodTable::FindRest(const std::string& path) const {
 MethodTable MakeMethodTable() {
   using namespace v1;  // NOLINT: the requests of this table only
   return MethodTable({
+      {kService, "Batched", "", "", AccessQuestion(), &BatchedRequest::default_instance(), nullptr},
       {kGraphService, "ListEvents", "events", "filter", Access("get", "datajobs", "events"),
        &ListEventsRequest::default_instance(), HandleListEvents},
       {kService, "GetBuildEvents", "", "", Access("get", "datajobs", "events"),

@@ -61,7 +61,9 @@ struct Method {
       inner;  // message field of the request whose fields a query may name directly; or empty
   AccessQuestion access;                               // without the graph
   const google::protobuf::Message* request = nullptr;  // prototype
-  MethodHandler handler;
+  MethodHandler handler;                               // empty: Batched, which holds other calls
+
+  bool IsBatch() const { return handler == nullptr; }
 };
 
 struct RestMatch {

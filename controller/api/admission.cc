@@ -1,0 +1,63 @@
+#include "controller/api/admission.h"
+
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+
+#include "bel/event_log.h"
+#include "bel/query_page.h"
+#include "controller/api/graph_source.h"
+
+namespace databuild {
+namespace {
+
+constexpr int kGraphField = 100;
+
+// A namespace's name: RFC 1123 label.
+bool IsGraphName(const std::string& name) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 63 && alphanumeric(name.front()) &&
+         alphanumeric(name.back()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
+}
+
+}  // namespace
+
+std::string Admission::GraphField(const google::protobuf::Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByNumber(kGraphField);
+  return request.GetReflection()->GetString(request, field);
+}
+
+Result<std::string> Admission::GraphOf(std::initializer_list<std::string> named) const {
+  std::string graph;
+  for (const std::string& name : named) {
+    if (name.empty()) continue;
+    if (!graph.empty() && name != graph) {
+      return FieldError("graph", "both '" + graph + "' and '" + name + "' are named");
+    }
+    graph = name;
+  }
+  if (graph.empty()) {
+    const std::vector<std::string> graphs = graphs_.Graphs();
+    if (graphs.size() != 1) {
+      return FieldError("graph",
+                        "name one, in this field or the header databuild-graph; there are " +
+                            std::to_string(graphs.size()));
+    }
+    graph = graphs.front();
+  }
+  if (!IsGraphName(graph)) return FieldError("graph", "the name of a Kubernetes namespace");
+  return graph;
+}
+
+Status Admission::Admit(const Method& method, Call& call) const {
+  AccessQuestion question = method.access;
+  question.graph = call.graph;
+  RETURN_IF_ERROR(auth_.Authorize(call.caller, question));
+  call.source = &graphs_;
+  call.log = graphs_.Log(call.graph);
+  if (call.log != nullptr) return {};
+  return Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
+}
+
+}  // namespace databuild

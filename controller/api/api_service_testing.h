@@ -1,0 +1,128 @@
+// The whole service over loopback sockets with logs in memory, for tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bel/event_log.h"
+#include "bel/event_log_testing.h"
+#include "bel/memory_storage.h"
+#include "controller/api/api_server.h"
+#include "controller/api/graph_source.h"
+#include "controller/api/test_client.h"
+#include "controller/metrics/metrics.h"
+
+namespace databuild {
+using Json = nlohmann::json;
+
+// Graphs whose logs a test writes.
+class LogGraphs final : public GraphSource {
+ public:
+  std::vector<std::string> Graphs() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, log] : logs) names.push_back(name);
+    return names;
+  }
+  std::shared_ptr<const EventLog> Log(const std::string& graph) const override {
+    const auto it = logs.find(graph);
+    return it == logs.end() ? nullptr : it->second;
+  }
+  bool Read(const std::string& graph, bool reasons,
+            const std::function<void(const QueryView&)>& read) const override {
+    const auto log = Log(graph);
+    if (log == nullptr) return false;
+    log->WithState([&](const BuildState& state) {
+      QueryView view{state, graph, nullptr};
+      if (reasons) {
+        view.explain = [&state](Index, Index partition) {
+          v1::PartitionReason reason;
+          reason.set_ref(state.partition(partition).ref);
+          reason.set_reason("NoProducer");
+          return reason;
+        };
+      }
+      read(view);
+    });
+    return true;
+  }
+  std::map<std::string, std::shared_ptr<EventLog>> logs;
+};
+
+// Lets everybody in who says their name, and allows what is listed.
+class NamedCallers final : public Authenticator {
+ public:
+  Result<Caller> Authenticate(const HttpRequest& request) override {
+    const auto header = request.Header("authorization");
+    if (!header) return Error{Errc::kUnauthenticated, "say your name"};
+    Caller caller;
+    caller.name = *header;
+    return caller;
+  }
+  Status Authorize(const Caller& caller, const AccessQuestion& question) override {
+    std::lock_guard lock(mutex);
+    asked.push_back(question.verb + " " + question.resource +
+                    (question.subresource.empty() ? "" : "/" + question.subresource) + " " +
+                    question.graph);
+    if (caller.name == "alice" || question.graph == "public") return {};
+    return Error{Errc::kPermissionDenied, caller.name + " may not"};
+  }
+  std::mutex mutex;
+  std::vector<std::string> asked;
+};
+
+// A service with the graph "sales" and a client.
+class ApiServiceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    AddGraph("sales");
+    ApiServerOptions options;
+    options.http.max_body_bytes = 64 * 1024;
+    options.service.graphs = &graphs_;
+    options.service.auth = &auth_;
+    options.service.metrics = &metrics_;
+    server_ = std::move(ApiServer::Start(options).value());
+    client_ = std::make_unique<TestClient>(server_->port());
+  }
+
+  void AddGraph(const std::string& name) {
+    LogOptions options;
+    options.storage = &storage_;
+    options.graph = name;
+    options.holder = "pod-1";
+    options.cluster_uid = "cluster-1";
+    options.clock = &clock_;
+    graphs_.logs[name] = OpenLog(options);
+  }
+
+  EventLog& log(const std::string& graph = "sales") { return *graphs_.logs[graph]; }
+
+  TestResponse Get(const std::string& target,
+                   const std::string& headers = "Authorization: alice\r\n") {
+    return client_->Ask("GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n");
+  }
+  TestResponse Rest(const std::string& rest) { return Get("/api/v1/graphs/sales/" + rest); }
+  TestResponse Rpc(const std::string& method, const std::string& body,
+                   const std::string& headers = "Content-Type: application/json\r\n") {
+    return client_->Ask("POST /databuild.v1." + method +
+                        " HTTP/1.1\r\nHost: h\r\nAuthorization: alice\r\n" + headers +
+                        "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  }
+  std::string Code(const TestResponse& response) { return Json::parse(response.body)["code"]; }
+
+  MemoryStorage storage_;
+  TickingClock clock_;
+  LogGraphs graphs_;
+  NamedCallers auth_;
+  Metrics metrics_;
+  std::unique_ptr<ApiServer> server_;
+  std::unique_ptr<TestClient> client_;
+  std::string next_token_;
+};
+
+}  // namespace databuild
