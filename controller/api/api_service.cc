@@ -12,6 +12,7 @@
 #include "controller/api/long_polls.h"
 #include "controller/api/message_codec.h"
 #include "controller/api/method_table.h"
+#include "controller/api/openapi.h"
 #include "controller/api/worker_pool.h"
 #include "controller/metrics/metrics.h"
 
@@ -36,6 +37,7 @@ class ApiServiceOverTable final : public ApiService {
   explicit ApiServiceOverTable(ApiServiceOptions options)
       : options_(options),
         table_(MakeMethodTable()),
+        open_api_(OpenApiDocument(table_)),
         admission_(*options.graphs, *options.auth),
         polls_(options.max_long_polls),
         workers_(options.workers, options.max_queue) {}
@@ -66,6 +68,7 @@ class ApiServiceOverTable final : public ApiService {
 
   const ApiServiceOptions options_;
   const MethodTable table_;
+  const std::string open_api_;
   const Admission admission_;
   LongPolls polls_;  // stopped before the workers go, and gone after them: the last of them may
                      // still park
@@ -75,6 +78,10 @@ class ApiServiceOverTable final : public ApiService {
 // False: answered already.
 bool ApiServiceOverTable::Route(Exchange& exchange) {
   const HttpRequest& request = exchange.request;
+  if (request.path == kOpenApiPath && (request.method == "GET" || request.method == "HEAD")) {
+    exchange.SucceedWith(open_api_);
+    return false;
+  }
   exchange.method = table_.FindRpc(request.path);
   if (exchange.method != nullptr) return RouteRpc(exchange);
   exchange.rest = table_.FindRest(request.path);

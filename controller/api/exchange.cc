@@ -52,6 +52,13 @@ void Exchange::Succeed(const Answer& answer) {
   Send(std::move(response), "ok");
 }
 
+void Exchange::SucceedWith(std::string json) {
+  HttpResponse response;
+  response.content_type = "application/json";
+  response.body = std::move(json);
+  Send(std::move(response), "ok");
+}
+
 void Exchange::Send(HttpResponse response, const char* code) {
   if (metrics_ != nullptr) {
     const std::string name = method == nullptr ? "other" : method->name;

@@ -26,6 +26,7 @@ class Exchange {
   void Fail(const Error& error);
   void Fail(int http_status, const Error& error, std::pair<std::string, std::string> header = {});
   void Succeed(const Answer& answer);
+  void SucceedWith(std::string json);
 
   HttpRequest request;
   std::shared_ptr<HttpReply> reply;

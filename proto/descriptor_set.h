@@ -1,0 +1,10 @@
+// databuild.proto as a google.protobuf.FileDescriptorSet with its comments.
+#pragma once
+
+#include <string_view>
+
+namespace databuild {
+
+std::string_view DescriptorSet();
+
+}  // namespace databuild
