@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 
+from support.answers import differences
 from support.event_log import EventLog
 from support.journal import Journal, overlaps
 from support.kube import GROUP
@@ -141,14 +142,17 @@ class Graph:
         return log
 
     def settled_log(self, seconds=60):
-        """The log once nothing is under way any more, judged to its end."""
+        """The log once nothing is under way any more, judged to its end; the API agrees with it."""
         def look():
             log = self.log()
             problems = log.check_end(quiet=True)
             assert not problems, "\n".join(problems[:20])
             return log
 
-        return eventually(f"the log of {self.name} comes to rest", look, seconds, every=0.5)
+        log = eventually(f"the log of {self.name} comes to rest", look, seconds, every=0.5)
+        wrong = differences(self.api())
+        assert not wrong, "\n".join(wrong[:20])
+        return log
 
     def journal(self):
         return Journal(os.path.join(self.folder, "journal.jsonl"))
