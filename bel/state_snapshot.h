@@ -1,11 +1,6 @@
-// Snapshots: a BuildState and its Postings in a local file. A cache: the log can always be
-// replayed.
-//
-// A file is a chain of frames: kind, elements, bytes, CRC-32C, content. Each checksum goes on from
-// that of the frame before, and the last frame says that it is the last: a file that was not
-// written to its end, or of which any bit has changed, is refused. The first frame names the model
-// version, the log and the position. Numbers are little-endian. Any thread; the state must not
-// change meanwhile.
+// Snapshots: a BuildState and its Postings (state_stream.h) in a local file. A cache: the log can
+// be replayed, from its base on where retention has removed its beginning. Any thread; the state
+// must not change meanwhile.
 #pragma once
 
 #include <cstddef>
