@@ -183,8 +183,13 @@ bool StateAccess::Complete(BuildState& state, Postings& postings) {
     state.job_names_.Add(HashBytes(state.jobs_[i].label), static_cast<Index>(i));
   }
   instances.wait();
+  const size_t blocks = postings.arena_.size(), words = postings.next_word_;
+  constexpr size_t kBlock = Postings::kBlockWords;
+  // The end of what is used lies in the last block.
+  const bool blocks_fit =
+      blocks == 0 ? words == 1 : words > (blocks - 1) * kBlock && words <= blocks * kBlock;
   return state.by_ref_.size() == state.partitions_.size() &&
-         postings.shards_read_ == Postings::kShards && postings.idx_ == state.idx_;
+         postings.shards_read_ == Postings::kShards && blocks_fit && postings.idx_ == state.idx_;
 }
 
 }  // namespace databuild
