@@ -80,6 +80,13 @@ void BuildState::EndRun(Index index, const JobView& job_event, TimeNs now) {
   if (job_event.exit_code.present) {
     run.exit_code = static_cast<int32_t>(job_event.exit_code.value);
   }
+  if (run.status == v1::JOB_COMPLETED && !job_event.input_instances.empty()) {
+    run.inputs.clear();  // what its manifest says it read
+    for (const InstanceRefView input : job_event.input_instances) {
+      const Index instance = FindInstance(input.instance_id);
+      if (instance != kNone) run.inputs.push_back(instance);
+    }
+  }
   for (const RefView ref : job_event.missing_dependencies) {
     run.extra.Edit().missing.push_back(InternPartition(ref.str));
   }

@@ -43,6 +43,38 @@ inline v1::BuildEvent WantMoved(const std::string& want, v1::WantLifecycle to, i
   return event;
 }
 
+// A partition from its request to its data, by one run.
+inline std::vector<v1::BuildEvent> PartitionMade(const std::string& ref) {
+  std::vector<v1::BuildEvent> events;
+  const auto add = [&]() -> v1::BuildEvent& {
+    events.emplace_back().set_event_id(EventId(ref + "/" + std::to_string(events.size())));
+    return events.back();
+  };
+  const auto instance = [&](v1::PartitionStatus to) {
+    v1::PartitionEvent& event = *add().mutable_partition_event();
+    event.mutable_partition_ref()->set_str(ref);
+    event.set_instance_id(ref + "#1");
+    event.set_ordinal(1);
+    event.set_status_code(to);
+    event.set_job_run_id(ref + "#run");
+  };
+  const auto run = [&](v1::JobStatus to) {
+    v1::JobEvent& event = *add().mutable_job_event();
+    event.set_job_run_id(ref + "#run");
+    event.mutable_job_label()->set_label("maker");
+    event.set_status_code(to);
+    event.add_instance_ids(ref + "#1");
+    event.add_target_partitions()->set_str(ref);
+  };
+  instance(v1::PARTITION_REQUESTED);
+  instance(v1::PARTITION_ANALYZED);
+  run(v1::JOB_SCHEDULED);
+  instance(v1::PARTITION_BUILDING);
+  run(v1::JOB_COMPLETED);
+  instance(v1::PARTITION_AVAILABLE);
+  return events;
+}
+
 inline std::unique_ptr<EventLog> OpenLog(LogOptions options) {
   auto log = EventLog::Open(std::move(options));
   CHECK(log.ok());

@@ -27,9 +27,17 @@ struct QueryView {
 
 Result<v1::ListPartitionsResponse> ListPartitions(const QueryView& view,
                                                   const v1::ListPartitionsRequest& request);
-// kNotFound: a ref nobody ever mentioned.
+// kNotFound: a ref nobody ever mentioned. Without manifests, which only the log holds.
 Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
     const QueryView& view, const v1::PartitionSummaryRequest& request);
+
+// The run that made the ref's current instance, and the event that ended it: there are its
+// manifests. 0: no run made it.
+struct PartitionMaker {
+  std::string run_id;
+  int64_t ended_idx = 0;
+};
+PartitionMaker MakerOf(const BuildState& state, const std::string& ref);
 
 Result<v1::ListWantsResponse> ListWants(const QueryView& view, const v1::ListWantsRequest& request);
 // kNotFound: no want has this id.

@@ -124,6 +124,14 @@ Result<v1::ListPartitionsResponse> ListPartitions(const QueryView& view,
   return response;
 }
 
+PartitionMaker MakerOf(const BuildState& state, const std::string& ref) {
+  const Index partition = state.FindPartition(ref);
+  const Index current = partition == kNone ? kNone : state.partition(partition).current;
+  const Index run = current == kNone ? kNone : state.instance(current).run;
+  if (run == kNone || state.run(run).status != v1::JOB_COMPLETED) return {};
+  return {state.run(run).id.str(), state.run(run).last_idx};
+}
+
 Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
     const QueryView& view, const v1::PartitionSummaryRequest& request) {
   const BuildState& state = view.state;

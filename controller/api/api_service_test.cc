@@ -65,6 +65,18 @@ TEST_F(ApiServiceTest, SummariesAreFoundByPathWithEscapedOrPlainRefs) {
   EXPECT_EQ(Code(Rpc("DataBuildService/GetWantSummary", R"({"wantId":"nobody"})")), "not_found");
 }
 
+TEST_F(ApiServiceTest, APartitionsManifestsComeFromTheEventThatEndedItsRun) {
+  std::vector<v1::BuildEvent> events = PartitionMade("made/1");
+  for (v1::BuildEvent& event : events) {
+    if (event.job_event().status_code() == v1::JOB_COMPLETED)
+      (*event.mutable_job_event()->add_manifests()->mutable_metadata())["made/1"] = "rows=7";
+  }
+  ASSERT_TRUE(log().Append(std::move(events)).ok());
+  const Json summary = Json::parse(Rest("partitions/made%2F1").body);
+  ASSERT_EQ(summary["manifests"].size(), 1u) << summary;
+  EXPECT_EQ(summary["manifests"][0]["metadata"]["made/1"], "rows=7");
+}
+
 TEST_F(ApiServiceTest, WhatIsNotInTheTableDoesNotExist) {
   TestResponse response = Rpc("DataBuildService/PutWants", "{}");
   EXPECT_EQ(response.status, 404);

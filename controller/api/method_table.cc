@@ -32,6 +32,33 @@ MethodHandler Query(Result<Response> (*query)(const QueryView&, const Request&),
   };
 }
 
+// The manifests of a finished run, from its last event; none where that has left the log.
+void AddManifests(const EventLog& log, const PartitionMaker& maker,
+                  v1::PartitionSummaryResponse& response) {
+  ListRequest request;
+  request.since_idx = maker.ended_idx - 1;
+  request.limit = 1;
+  const Result<RawPage> raw = log.ListEvents(request);
+  v1::EventPage page;
+  if (!raw.ok() || !page.ParseFromString(raw->Encode()) || page.events().empty()) return;
+  const v1::JobEvent& event = page.events(0).job_event();
+  if (event.job_run_id() == maker.run_id) *response.mutable_manifests() = event.manifests();
+}
+
+Result<Outcome> HandlePartitionSummary(const Call& call) {
+  const auto& request = static_cast<const v1::PartitionSummaryRequest&>(*call.request);
+  PartitionMaker maker;
+  Result<v1::PartitionSummaryResponse> response =
+      Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
+  call.source->Read(call.graph, true, [&](const QueryView& view) {
+    response = GetPartitionsSummary(view, request);
+    maker = MakerOf(view.state, request.ref().str());
+  });
+  if (!response.ok()) return response.error();
+  if (maker.ended_idx > 0) AddManifests(*call.log, maker, *response);
+  return Outcome(Answer{std::make_shared<v1::PartitionSummaryResponse>(std::move(*response)), ""});
+}
+
 AccessQuestion Access(const char* verb, const char* resource, const char* subresource = "") {
   AccessQuestion question;
   question.verb = verb;
@@ -112,7 +139,7 @@ MethodTable MakeMethodTable() {
       {kService, "ListPartitions", "partitions", "", Access("list", "datajobs"),
        &ListPartitionsRequest::default_instance(), Query(&ListPartitions, false)},
       {kService, "GetPartitionsSummary", "partitions/{ref*}", "", Access("get", "datajobs"),
-       &PartitionSummaryRequest::default_instance(), Query(&GetPartitionsSummary, true)},
+       &PartitionSummaryRequest::default_instance(), HandlePartitionSummary},
       {kService, "ListWants", "wants", "", Access("list", "wants"),
        &ListWantsRequest::default_instance(), Query(&ListWants, false)},
       {kService, "GetWantSummary", "wants/{want_id}", "", Access("get", "wants"),

@@ -92,6 +92,7 @@ Query LogQuery(const LogOptions& options) {
   if (!options.since_time.empty()) query.emplace_back("sinceTime", options.since_time);
   if (options.limit_bytes > 0)
     query.emplace_back("limitBytes", std::to_string(options.limit_bytes));
+  if (options.tail_lines > 0) query.emplace_back("tailLines", std::to_string(options.tail_lines));
   return query;
 }
 

@@ -76,6 +76,7 @@ struct LogOptions {
   bool timestamps = false;
   std::string since_time;  // RFC 3339; empty: from the start
   int64_t limit_bytes = 0;
+  int tail_lines = 0;  // only the last so many; 0: all
 };
 Query LogQuery(const LogOptions& options);
 

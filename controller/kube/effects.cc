@@ -24,6 +24,9 @@ bool IsRefusal(const ApiError& error) {
          error.failure == ApiFailure::kNotFound;
 }
 
+// Of the last kRunLogTailLines lines of a log; a foreign program may print longer ones.
+constexpr size_t kRunOutputBytes = size_t{16} << 20;
+
 struct Named {
   const char* name;
   std::string object;
@@ -35,6 +38,9 @@ Named NameOf(const Effect& effect) {
     Named operator()(const DeleteJob& e) const { return {"delete_job", "run/" + e.run_id}; }
     Named operator()(const ConfirmRunAbsent& e) const {
       return {"confirm_run_absent", "run/" + e.run_id};
+    }
+    Named operator()(const ReadRunOutput& e) const {
+      return {"read_run_output", "run/" + e.run_id};
     }
     Named operator()(const ConfirmObjectAbsent& e) const {
       return {"confirm_object_absent", "object/" + e.uid};
@@ -160,6 +166,24 @@ Status EffectRunner::Do(const Task& task, const ConfirmRunAbsent& run) {
   if (any) return {};
   if (there) view_.AddFact(task.graph, PodsAbsent{run.run_id});
   if (!there) view_.AddFact(task.graph, RunAbsent{run.run_id});
+  return {};
+}
+
+Status EffectRunner::Do(const Task& task, const ReadRunOutput& run) {
+  LogOptions log;
+  log.container = kJobContainer;
+  log.tail_lines = kRunLogTailLines;
+  const CallOptions call = Call(task);
+  auto stream = client_.PodLog({kPods, task.graph, run.pod_name, "log"}, log, call);
+  std::string text;
+  if (stream.ok()) {
+    for (bool end = false; !end && text.size() <= kRunOutputBytes;) {
+      if (auto error = (*stream)->Read(call, text, end)) return error->ToError();
+    }
+  } else if (!stream.failed_with(ApiFailure::kNotFound)) {
+    return stream.error().ToError();
+  }
+  view_.AddFact(task.graph, RunLogTail{run, std::move(text)});
   return {};
 }
 

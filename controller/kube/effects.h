@@ -42,6 +42,7 @@ class EffectRunner {
   Status Do(const Task& task, const CreateJob& run);
   Status Do(const Task& task, const DeleteJob& run);
   Status Do(const Task& task, const ConfirmRunAbsent& run);
+  Status Do(const Task& task, const ReadRunOutput& run);
   Status Do(const Task& task, const ConfirmObjectAbsent& object);
   Status Do(const Task& task, const ProveTemplate& proof);
   Status Do(const Task& task, const DeleteWant& want);

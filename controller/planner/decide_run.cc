@@ -1,5 +1,6 @@
 // Job runs: what the cluster shows of them becomes fact.
 #include <algorithm>
+#include <set>
 
 #include "controller/planner/mutant.h"
 #include "controller/planner/planner.h"
@@ -7,6 +8,11 @@
 
 namespace databuild {
 namespace {
+
+// An event has at most 1 MiB; a longer manifest is recorded as the plan's.
+constexpr size_t kMaxManifestBytes = 512 * 1'024;
+// What stands in the log alone is waited for this long after the run's end.
+constexpr DurationNs kOutputWait = 2 * kMinute;
 
 RunVerdict Lost(v1::JobOutcome outcome, std::string reason, std::string message, TimeNs now) {
   RunVerdict verdict;
@@ -33,9 +39,10 @@ void Planner::DecideRun(Index index) {
   if (job && job->log_id != options_.log_id) job = nullptr;  // foreign: never adopted
   if (!job) return DecideUnseenRun(index);
   if (EndedWithoutPod(*job) && !snapshot_.podless_runs.contains(run.id)) return;  // ask first
-  const RunVerdict verdict = JudgeRun(*job, now_);
+  RunVerdict verdict = JudgeRun(*job, now_);
   if (verdict.look_again_at > now_) WakeAt(verdict.look_again_at, {KeyKind::kRun, run.id});
   if (verdict.kind == RunVerdict::Kind::kEnded) {
+    if (verdict.incomplete && !TakeOutput(index, verdict)) return;
     if (verdict.outcome == v1::JOB_OUTCOME_SUCCEEDED) return CompleteRun(index, verdict);
     if (!run.extra->cancel_requested) return FailRun(index, verdict);
     return;  // cancelled for certain only when the Job is confirmed gone
@@ -52,6 +59,33 @@ void Planner::DecideRun(Index index) {
     event->set_cluster_uid(job->uid);
     event->set_job_name(job->name);
   }
+}
+
+// Of an ended run whose log holds what its receipt has no room for. False: it is being read.
+bool Planner::AwaitsOutput(const Run& run, const RunVerdict& verdict) const {
+  return verdict.incomplete && now_ < verdict.finished_at + kOutputWait &&
+         !snapshot_.outputs.contains(run.id);
+}
+
+bool Planner::TakeOutput(Index index, RunVerdict& verdict) {
+  const Run& run = state_.run(index);
+  if (AwaitsOutput(run, verdict)) {
+    WakeAt(verdict.finished_at + kOutputWait, {KeyKind::kRun, run.id});
+    return false;
+  }
+  const auto read = snapshot_.outputs.find(run.id);
+  if (read != snapshot_.outputs.end() && read->second.whole) {
+    if (read->second.manifest.ByteSizeLong() > 0) verdict.manifest = read->second.manifest;
+    if (!read->second.missing.empty()) verdict.missing = read->second.missing;
+    verdict.config_response = read->second.config_response;
+  } else if (verdict.outcome == v1::JOB_OUTCOME_SUCCEEDED && run.kind == v1::JOB_KIND_BUILD) {
+    verdict.message = "its manifest was lost with its log; the one recorded is the plan's";
+  } else {
+    verdict.outcome = v1::JOB_OUTCOME_NO_RECEIPT;
+    verdict.reason = "LogLost";
+    verdict.message += " (but the log that says which is gone)";
+  }
+  return true;
 }
 
 // The informer shows no Job. That proves nothing: a live GET does.
@@ -92,14 +126,27 @@ v1::JobEvent* Planner::EndEvent(Index index, v1::JobStatus status, const RunVerd
   return event;
 }
 
-// The run's own words about what it made, if they fit what it was told to make; else the plan's.
+// What a run says it made that it was not told to make; empty if there is nothing.
+std::string Planner::ForeignOutput(const Run& run, const RunVerdict& verdict) const {
+  if (!verdict.manifest) return "";
+  for (const v1::PartitionRef& output : verdict.manifest->outputs()) {
+    const Index partition = state_.FindPartition(output.str());
+    if (std::find(run.partitions.begin(), run.partitions.end(), partition) == run.partitions.end())
+      return output.str();
+  }
+  return "";
+}
+
+// The run's own words about what it read and made; where it said nothing, the plan's.
 v1::PartitionManifest Planner::ManifestOf(Index index, const RunVerdict& verdict) const {
   const Run& run = state_.run(index);
   v1::PartitionManifest manifest;
-  if (verdict.manifest) {
+  if (verdict.manifest && verdict.manifest->ByteSizeLong() <= kMaxManifestBytes) {
     manifest.mutable_metadata()->insert(verdict.manifest->metadata().begin(),
                                         verdict.manifest->metadata().end());
   }
+  manifest.mutable_task()->mutable_job()->set_label(state_.job(run.job).label);
+  manifest.mutable_task()->set_generation(run.generation);
   for (size_t i = 0; i < run.partitions.size(); ++i) {
     const std::string& ref = state_.partition(run.partitions[i]).ref;
     manifest.add_outputs()->set_str(ref);
@@ -107,11 +154,21 @@ v1::PartitionManifest Planner::ManifestOf(Index index, const RunVerdict& verdict
     made->set_ref(ref);
     if (i < run.instances.size()) made->set_instance_id(state_.instance(run.instances[i]).id);
   }
+  std::set<std::string> named;  // of the inputs; empty: all that it was given
+  if (verdict.manifest && verdict.manifest->ByteSizeLong() <= kMaxManifestBytes) {
+    for (const v1::PartitionInstanceRef& read : verdict.manifest->input_instances())
+      named.insert(read.ref());
+  }
+  const bool all = named.empty();
   for (Index input : run.inputs) {
+    const std::string& ref = state_.partition(state_.instance(input).partition).ref;
+    if (!all && named.erase(ref) == 0) continue;
     v1::PartitionInstanceRef* read = manifest.add_input_instances();
-    read->set_ref(state_.partition(state_.instance(input).partition).ref);
+    read->set_ref(ref);
     read->set_instance_id(state_.instance(input).id);
   }
+  // What it read beyond the plan: which instance that was, nobody knows.
+  for (const std::string& ref : named) manifest.add_input_instances()->set_ref(ref);
   manifest.set_start_time(verdict.started_at / kSecond);
   manifest.set_end_time(verdict.finished_at / kSecond);
   return manifest;
@@ -119,7 +176,19 @@ v1::PartitionManifest Planner::ManifestOf(Index index, const RunVerdict& verdict
 
 void Planner::CompleteRun(Index index, const RunVerdict& verdict) {
   const Run& run = state_.run(index);
-  *EndEvent(index, v1::JOB_COMPLETED, verdict)->add_manifests() = ManifestOf(index, verdict);
+  if (const std::string foreign = ForeignOutput(run, verdict); !foreign.empty()) {
+    RunVerdict wrong = verdict;
+    wrong.outcome = v1::JOB_OUTCOME_FAILED;
+    wrong.reason = "ManifestInvalid";
+    wrong.message = "its manifest names " + foreign + ", which the run was not to make";
+    return FailRun(index, wrong);
+  }
+  v1::JobEvent* ended = EndEvent(index, v1::JOB_COMPLETED, verdict);
+  v1::PartitionManifest* manifest = ended->add_manifests();
+  *manifest = ManifestOf(index, verdict);
+  for (const v1::PartitionInstanceRef& read : manifest->input_instances()) {
+    if (!read.instance_id().empty()) *ended->add_input_instances() = read;
+  }
   const std::vector<Index> taints = TaintsOf(index);
   for (Index instance : run.instances) {
     if (state_.InstanceFinal(instance) || !Claim(instance)) continue;
@@ -160,6 +229,11 @@ bool Planner::Exhausted(Index index, const RunVerdict& verdict, CauseInfo& cause
   if (verdict.outcome != v1::JOB_OUTCOME_MISSING_DEPENDENCIES) return false;
   for (const std::string& ref : verdict.missing) {
     const Index partition = state_.FindPartition(ref);
+    if (std::find(run.partitions.begin(), run.partitions.end(), partition) !=
+        run.partitions.end()) {
+      cause.message = "the run reported its own output " + ref + " as a missing input";
+      return true;
+    }
     const bool was_there = std::any_of(run.inputs.begin(), run.inputs.end(), [&](Index input) {
       return state_.instance(input).partition == partition;
     });

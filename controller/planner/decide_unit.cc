@@ -5,6 +5,7 @@
 #include "bel/ids.h"
 #include "controller/planner/mutant.h"
 #include "controller/planner/planner.h"
+#include "controller/planner/run_outcome.h"
 
 namespace databuild {
 
@@ -105,6 +106,38 @@ bool Planner::ReviseUnit(Index index) {
   return true;
 }
 
+// Plans have no cycles, but what a run reported as missing may need what the run makes.
+bool Planner::WaitsForItself(Index index) const {
+  const Index run = state_.instance(state_.unit(index).instances.front()).run;
+  if (run == kNone || state_.run(run).outcome != v1::JOB_OUTCOME_MISSING_DEPENDENCIES) return false;
+  std::unordered_set<Index> seen;
+  std::vector<Index> open{index};
+  while (!open.empty()) {
+    const Index unit = open.back();
+    open.pop_back();
+    for (const UnitInput& input : state_.unit(unit).inputs) {
+      const Index live = state_.LiveInstance(input.partition);
+      const Index next = live == kNone ? kNone : state_.instance(live).unit;
+      if (!input.materialize || next == kNone || state_.Usable(input.partition)) continue;
+      if (next == index) return true;
+      if (seen.insert(next).second) open.push_back(next);
+    }
+  }
+  return false;
+}
+
+CauseInfo Planner::CycleCause(Index index) const {
+  const Unit& unit = state_.unit(index);
+  const Index run = state_.instance(unit.instances.front()).run;
+  const std::string& first = state_.partition(unit.partitions.front()).ref;
+  std::string missing;
+  for (Index partition : state_.run(run).extra->missing)
+    missing += (missing.empty() ? "" : ", ") + state_.partition(partition).ref.str();
+  return {first, state_.run(run).id.str(), state_.job(unit.job).label, reason::kCycle,
+          "run " + state_.run(run).id.str() + " reported " + missing +
+              " as missing, which cannot be made without " + first};
+}
+
 void Planner::DecideUnit(Index index) {
   if (!UnitOpen(index)) return SetReady(index, false);
   const Unit& unit = state_.unit(index);
@@ -125,16 +158,28 @@ void Planner::DecideUnit(Index index) {
       Revise(unit.build, index);
       return SetReady(index, false);
     case Inputs::State::kWaiting:
+      if (WaitsForItself(index)) EndUnit(index, v1::PARTITION_FAILED, CycleCause(index));
       return SetReady(index, false);
     case Inputs::State::kReady:
       break;
   }
+  if (FormerRunAtWork(state_.instance(unit.instances.front()))) return SetReady(index, false);
   const TimeNs next_try = NextTry(unit);
   if (next_try > now_) {
     WakeAt(next_try, {KeyKind::kUnit, "", index});
     return SetReady(index, false);
   }
   SetReady(index, !Suspended(unit));
+}
+
+// The last run was given up, but its pod may still come to work: its Job is being deleted. A lost
+// node's pod cannot be waited for where the DataJob says so.
+bool Planner::FormerRunAtWork(const Instance& instance) const {
+  if (instance.run == kNone || state_.RunLive(instance.run)) return false;
+  const Run& run = state_.run(instance.run);
+  const ObservedJob* job = snapshot_.FindJob(run.id);
+  return job && job->log_id == options_.log_id && run.outcome != v1::JOB_OUTCOME_NODE_LOST &&
+         MayStillWork(*job);
 }
 
 // Backoff doubles with every failed or lost run, from the logged time of the last one.

@@ -44,6 +44,16 @@ struct ConfirmRunAbsent {
   std::string datajob_name;
 };
 
+// Read from the run's log what its receipt had no room for.
+inline constexpr int kRunLogTailLines = 1'000;  // more than any answer takes
+struct ReadRunOutput {
+  std::string run_id;
+  std::string pod_name;
+  // As the receipt says:
+  uint64_t last_sequence = 0;
+  uint64_t manifest_parts = 0;
+};
+
 // Ask the API server itself whether an object that the informer no longer shows is gone.
 struct ConfirmObjectAbsent {
   ObjectKind kind = ObjectKind::kWant;
@@ -114,8 +124,8 @@ struct PatchStatus {
   std::variant<WantStatus, TaintStatus, DataJobStatus> status;
 };
 
-using Effect = std::variant<CreateJob, DeleteJob, ConfirmRunAbsent, ConfirmObjectAbsent,
-                            ProveTemplate, DeleteWant, PatchStatus>;
+using Effect = std::variant<CreateJob, DeleteJob, ConfirmRunAbsent, ReadRunOutput,
+                            ConfirmObjectAbsent, ProveTemplate, DeleteWant, PatchStatus>;
 
 // ---- What comes back
 // -------------------------------------------------------------------------------
@@ -156,12 +166,16 @@ struct RunAbsent {  // a live GET found neither the Job nor pods of the run
 struct PodsAbsent {  // a live GET found the run's Job ended, and no pod of it
   std::string run_id;
 };
+struct RunLogTail {  // the newest lines of a run's log; none if it is gone
+  ReadRunOutput asked;
+  std::string lines;
+};
 struct ObjectAbsent {  // a live GET found no object with this uid
   ObjectKind kind = ObjectKind::kWant;
   std::string uid;
 };
 
 using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, TemplateProof,
-                           JobCreated, JobRefused, RunAbsent, PodsAbsent, ObjectAbsent>;
+                           JobCreated, JobRefused, RunAbsent, PodsAbsent, RunLogTail, ObjectAbsent>;
 
 }  // namespace databuild

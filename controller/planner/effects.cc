@@ -78,6 +78,12 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
       }
       return;
     }
+    if (job && job->pod && AwaitsOutput(run, JudgeRun(*job, now_))) {
+      const std::optional<Receipt> receipt = ParseReceipt(job->pod->receipt);
+      effects.push_back(ReadRunOutput{run.id, job->pod->name, receipt->last_sequence,
+                                      receipt->manifest ? 0 : receipt->manifest_parts});
+      return retry();
+    }
     if (job) {
       if (!EndedWithoutPod(*job) || snapshot_.podless_runs.contains(run.id)) return;
       effects.push_back(ConfirmRunAbsent{run.id, name});
@@ -106,7 +112,8 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
     return retry();
   }
   if (!job || job->job_gone || job->deleting || job->log_id != options_.log_id) return;
-  const TimeNs due = run.ended_at + options_.keep_finished_jobs;
+  // A pod that may still come to work must not.
+  const TimeNs due = MayStillWork(*job) ? now_ : run.ended_at + options_.keep_finished_jobs;
   if (now_ < due) return WakeAt(due, key);
   effects.push_back(DeleteJob{run.id, name, job->uid});
   retry();

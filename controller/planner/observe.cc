@@ -19,6 +19,7 @@ void Planner::Observe(const Delta& delta) {
     effect_dirty_.insert({KeyKind::kRun, id});
     const Index index = state_.FindRun(id);
     if (index == kNone) return;
+    for (Index instance : state_.run(index).instances) MarkUnit(state_.instance(instance).unit);
     for (Index partition : state_.run(index).partitions) {
       for (Index want : state_.partition(partition).wants) {
         status_dirty_.insert({KeyKind::kWant, state_.want(want).id});
@@ -47,6 +48,8 @@ void Planner::Observe(const Delta& delta) {
     run(absent->run_id);
   } else if (const auto* podless = std::get_if<PodsAbsent>(&delta)) {
     run(podless->run_id);
+  } else if (const auto* output = std::get_if<RunLogTail>(&delta)) {
+    run(output->asked.run_id);
   } else if (const auto* gone = std::get_if<ObjectAbsent>(&delta)) {
     Mark({gone->kind == ObjectKind::kWant ? KeyKind::kWant : KeyKind::kTaint, gone->uid});
   }

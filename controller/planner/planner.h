@@ -215,11 +215,14 @@ class Planner {
   };
   Inputs JudgeInputs(const Unit& unit) const;
   void EndUnit(Index unit, v1::PartitionStatus status, const CauseInfo& cause);
+  bool WaitsForItself(Index unit) const;
+  CauseInfo CycleCause(Index unit) const;
   bool ReviseUnit(Index unit);
   Captures CapturesOf(const Unit& unit) const;
   const JobPatterns* CommandsOf(Index job);
   TimeNs NextTry(const Unit& unit) const;
   bool Suspended(const Unit& unit) const;
+  bool FormerRunAtWork(const Instance& instance) const;
   bool UnitOpen(Index unit) const;
   bool UnitWaits(Index unit) const;  // every instance ANALYZED
   ReadyQueue::Place PlaceOf(Index unit) const;
@@ -238,6 +241,9 @@ class Planner {
   // --- decide_run.cc
   void DecideRun(Index run);
   void DecideUnseenRun(Index run);
+  bool AwaitsOutput(const Run& run, const struct RunVerdict& verdict) const;
+  bool TakeOutput(Index run, struct RunVerdict& verdict);
+  std::string ForeignOutput(const Run& run, const struct RunVerdict& verdict) const;
   v1::PartitionManifest ManifestOf(Index run, const struct RunVerdict& verdict) const;
   void CompleteRun(Index run, const struct RunVerdict& verdict);
   void FailRun(Index run, const struct RunVerdict& verdict);

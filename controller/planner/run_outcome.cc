@@ -23,6 +23,11 @@ std::optional<int32_t> NumberOf(const Json& object, const char* key) {
   return it->get<int32_t>();
 }
 
+uint64_t CountOf(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_number_unsigned() ? it->get<uint64_t>() : 0;
+}
+
 std::optional<v1::PartitionManifest> ParseManifest(const Json& json) {
   if (!json.is_object()) return std::nullopt;
   v1::PartitionManifest manifest;
@@ -46,35 +51,48 @@ std::string WithExitCode(const std::string& what, const std::optional<int32_t>& 
   return code ? what + " with exit code " + std::to_string(*code) : what;
 }
 
-RunVerdict FromReceipt(RunVerdict verdict, const Receipt& receipt) {
+RunVerdict Succeeded(RunVerdict verdict, const Receipt& receipt, bool configure) {
+  verdict.config_response = receipt.config_response;
+  verdict.incomplete =
+      configure ? receipt.config_response.empty() : receipt.manifest_parts > 0 && !receipt.manifest;
+  return Ended(verdict, v1::JOB_OUTCOME_SUCCEEDED, "Succeeded", "");
+}
+
+RunVerdict FromReceipt(RunVerdict verdict, const Receipt& receipt, bool configure) {
   verdict.exit_code = receipt.exit_code;
   verdict.missing = receipt.missing;
   verdict.manifest = receipt.manifest;
+  verdict.last_sequence = receipt.last_sequence;
   const std::string& exit_class = receipt.exit_class;
-  if (exit_class == "Succeeded") return Ended(verdict, v1::JOB_OUTCOME_SUCCEEDED, "Succeeded", "");
+  const auto words = [&](const std::string& otherwise) {
+    return receipt.message.empty() ? otherwise : receipt.message;
+  };
+  if (exit_class == "Succeeded") return Succeeded(std::move(verdict), receipt, configure);
   if (exit_class == "MissingDependencies") {
+    const uint64_t count = std::max<uint64_t>(receipt.missing_count, receipt.missing.size());
+    verdict.incomplete = count > receipt.missing.size();
     return Ended(verdict, v1::JOB_OUTCOME_MISSING_DEPENDENCIES, "MissingDependencies",
-                 "the job reported " + std::to_string(receipt.missing.size()) + " missing inputs");
+                 "the job reported " + std::to_string(count) + " missing inputs");
   }
   if (exit_class == "Timeout") {
     return Ended(verdict, v1::JOB_OUTCOME_TIMEOUT, "Timeout",
-                 "the job ran into its timeout and was stopped");
+                 words("the job ran into its timeout and was stopped"));
   }
   if (exit_class == "LaunchFailed") {
     return Ended(verdict, v1::JOB_OUTCOME_FAILED, "LaunchFailed",
-                 "the job's command could not be started");
+                 words("the job's command could not be started"));
   }
   if (exit_class == "ConfigInvalid") {
     return Ended(verdict, v1::JOB_OUTCOME_FAILED, "ConfigInvalid",
-                 "the run's specification was refused");
+                 words("the run's specification was refused"));
   }
   if (receipt.reason == "OOMKilled") {
     return Ended(verdict, v1::JOB_OUTCOME_OUT_OF_MEMORY, "OutOfMemory",
-                 "the job's command was killed for going over its memory limit");
+                 words("the job's command was killed for going over its memory limit"));
   }
   const std::string what = exit_class == "Terminated" ? "Terminated" : "ExitCode";
   return Ended(verdict, v1::JOB_OUTCOME_FAILED, receipt.reason.empty() ? what : receipt.reason,
-               WithExitCode("the job's command ended", receipt.exit_code));
+               words(WithExitCode("the job's command ended", receipt.exit_code)));
 }
 
 std::optional<RunVerdict> FromDisruption(const RunVerdict& verdict, const ObservedPod& pod) {
@@ -93,11 +111,20 @@ std::optional<RunVerdict> FromDisruption(const RunVerdict& verdict, const Observ
   return std::nullopt;
 }
 
+bool Over(const ObservedPod& pod) {
+  return pod.finished_at || pod.phase == PodPhase::kSucceeded || pod.phase == PodPhase::kFailed;
+}
+
+RunVerdict RanIntoDeadline(RunVerdict verdict, const ObservedJob& job) {
+  if (!verdict.finished_at) verdict.finished_at = job.finished_at;
+  return Ended(verdict, v1::JOB_OUTCOME_TIMEOUT, "DeadlineExceeded",
+               "the Job ran into its backstop deadline; the pod may never have started");
+}
+
 // The container `job` has terminated, or its pod has failed or is no more.
-std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedPod& pod) {
-  const bool over =
-      pod.finished_at || pod.phase == PodPhase::kSucceeded || pod.phase == PodPhase::kFailed;
-  if (!over) return std::nullopt;
+std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedJob& job, bool configure) {
+  const ObservedPod& pod = *job.pod;
+  if (!Over(pod)) return std::nullopt;
   verdict.finished_at = pod.finished_at;
   verdict.exit_code = pod.exit_code;
   if (pod.terminated_reason == "OOMKilled") {
@@ -108,11 +135,13 @@ std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedPod& po
   // User code can write the termination file, but it cannot choose how databuild-exec exits.
   if (receipt && receipt->exit_status != pod.exit_code) receipt.reset();
   const auto disrupted = FromDisruption(verdict, pod);
-  if (receipt && receipt->exit_class != "Terminated") return FromReceipt(verdict, *receipt);
+  if (receipt && receipt->exit_class != "Terminated")
+    return FromReceipt(verdict, *receipt, configure);
   if (disrupted) return disrupted;
+  if (job.failed_reason == "DeadlineExceeded") return RanIntoDeadline(verdict, job);
   if (pod.deleting)
     return Ended(verdict, v1::JOB_OUTCOME_DELETED, "PodDeleted", "the run's pod was deleted");
-  if (receipt) return FromReceipt(verdict, *receipt);
+  if (receipt) return FromReceipt(verdict, *receipt, configure);
   if (!pod.finished_at && pod.phase == PodPhase::kFailed && !pod.message.empty()) {
     return Ended(verdict, v1::JOB_OUTCOME_NO_RECEIPT, pod.reason.empty() ? "PodFailed" : pod.reason,
                  pod.message);
@@ -135,11 +164,8 @@ RunVerdict Trouble(RunVerdict verdict, const ObservedPod& pod, TimeNs now) {
 }
 
 RunVerdict FromFailedJob(RunVerdict verdict, const ObservedJob& job) {
+  if (job.failed_reason == "DeadlineExceeded") return RanIntoDeadline(verdict, job);
   verdict.finished_at = job.finished_at;
-  if (job.failed_reason == "DeadlineExceeded") {
-    return Ended(verdict, v1::JOB_OUTCOME_TIMEOUT, "DeadlineExceeded",
-                 "the Job ran into its backstop deadline; the pod may never have started");
-  }
   return Ended(verdict, v1::JOB_OUTCOME_DELETED, "PodDeleted",
                "the run's pod was deleted: " + (job.failed_message.empty()
                                                     ? std::string("the Job failed without it")
@@ -156,6 +182,12 @@ std::optional<Receipt> ParseReceipt(const std::string& text) {
   receipt.exit_class = TextOr(json, "class");
   if (receipt.exit_class.empty()) return std::nullopt;
   receipt.reason = TextOr(json, "reason");
+  receipt.message = TextOr(json, "message");
+  receipt.last_sequence = CountOf(json, "lastSequence");
+  receipt.missing_count = CountOf(json, "missingCount");
+  receipt.manifest_parts = CountOf(json, "manifestParts");
+  if (const auto answer = json.find("configResponse"); answer != json.end())
+    receipt.config_response = answer->dump(-1, ' ', false, Json::error_handler_t::replace);
   receipt.exit_code = NumberOf(json, "exitCode");
   receipt.exit_status = NumberOf(json, "exitStatus");
   if (const auto missing = json.find("missing"); missing != json.end() && missing->is_array()) {
@@ -174,11 +206,16 @@ bool EndedWithoutPod(const ObservedJob& job) {
   return !job.pod && (job.phase == JobPhase::kComplete || job.phase == JobPhase::kFailed);
 }
 
-RunVerdict JudgeRun(const ObservedJob& job, TimeNs now) {
+bool MayStillWork(const ObservedJob& job) {
+  if (job.pod && !Over(*job.pod)) return true;
+  return !job.pod && job.phase != JobPhase::kComplete && job.phase != JobPhase::kFailed;
+}
+
+RunVerdict JudgeRun(const ObservedJob& job, TimeNs now, bool configure) {
   RunVerdict verdict;
   verdict.started_at = job.pod && job.pod->started_at ? job.pod->started_at : 0;
   if (job.pod) {
-    if (auto ended = FromEndedPod(verdict, *job.pod)) {
+    if (auto ended = FromEndedPod(verdict, job, configure)) {
       if (ended->finished_at == 0) ended->finished_at = job.finished_at ? job.finished_at : now;
       return *ended;
     }

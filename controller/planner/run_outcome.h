@@ -16,8 +16,14 @@ struct Receipt {
   std::string reason;      // refines the class: ExitCode, Signal, OOMKilled, ...
   std::optional<int32_t> exit_code;    // of the command
   std::optional<int32_t> exit_status;  // of databuild-exec itself, which user code cannot choose
+  std::string message;                 // for people
   std::vector<std::string> missing;
   std::optional<v1::PartitionManifest> manifest;
+  std::string config_response;  // of a CONFIGURE run, as JSON
+  // What did not fit stands in the run's log: entries up to this number.
+  uint64_t last_sequence = 0;
+  uint64_t missing_count = 0;
+  uint64_t manifest_parts = 0;
 };
 
 // Nothing if the text is not a receipt. Job output is untrusted: bounded, never throws.
@@ -35,6 +41,10 @@ struct RunVerdict {
   std::optional<int32_t> exit_code;
   std::vector<std::string> missing;
   std::optional<v1::PartitionManifest> manifest;
+  std::string config_response;
+  // What the receipt had no room for: it stands at the end of the log, before `last_sequence`.
+  bool incomplete = false;
+  uint64_t last_sequence = 0;
   // 0, or when to judge again although nothing may change in the cluster.
   TimeNs look_again_at = 0;
 };
@@ -49,7 +59,12 @@ inline constexpr DurationNs kNodeLost = 10 * kMinute;
 // whether there is one, and what it left as a receipt, only the API server itself can say.
 bool EndedWithoutPod(const ObservedJob& job);
 
-// Precedence: receipt, then container reason, pod condition, Job condition.
-RunVerdict JudgeRun(const ObservedJob& job, TimeNs now);
+// Whether the run's pod may still be at work, or come to work: a new run over the same data must
+// wait.
+bool MayStillWork(const ObservedJob& job);
+
+// Precedence: receipt, then container reason, pod condition, Job condition. `configure`: the run
+// was to answer with job configs.
+RunVerdict JudgeRun(const ObservedJob& job, TimeNs now, bool configure = false);
 
 }  // namespace databuild

@@ -35,6 +35,7 @@ struct Applier {
   }
   void operator()(const JobChanged& delta) {
     Set(snapshot.jobs, delta.run_id, delta.job);
+    if (!delta.job) snapshot.outputs.erase(delta.run_id);
     if (delta.job) snapshot.absent_runs.erase(delta.run_id);
     if (delta.job) snapshot.refused.erase(delta.run_id);
     snapshot.created.erase(delta.run_id);
@@ -56,6 +57,10 @@ struct Applier {
     const auto job = snapshot.jobs.find(absent.run_id);
     if (job != snapshot.jobs.end() && !job->second->pod)
       snapshot.podless_runs.insert(absent.run_id);
+  }
+  void operator()(const RunLogTail& tail) {
+    const std::string& run_id = tail.asked.run_id;
+    if (snapshot.jobs.contains(run_id)) snapshot.outputs[run_id] = ParseRunOutput(tail);
   }
   void operator()(const ObjectAbsent& absent) {
     if (snapshot.wants.contains(absent.uid) || snapshot.taints.contains(absent.uid)) return;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "controller/planner/effect.h"
+#include "controller/planner/run_output.h"
 
 namespace databuild {
 
@@ -21,8 +22,9 @@ struct Snapshot {
   std::unordered_map<std::string, JobRefused> refused;                           // by run id
   std::unordered_map<std::string, TimeNs> created;  // by run id: Jobs made but not yet shown
   std::set<std::string> absent_runs;                // run ids that a live GET found nothing of
-  std::set<std::string> podless_runs;    // run ids whose ended Job has no pod, by a live GET
-  std::set<std::string> absent_objects;  // uids that a live GET found nothing of
+  std::set<std::string> podless_runs;  // run ids whose ended Job has no pod, by a live GET
+  std::unordered_map<std::string, RunOutput> outputs;  // by run id, until its Job is gone
+  std::set<std::string> absent_objects;                // uids that a live GET found nothing of
 
   void Apply(const Delta& delta);
 

@@ -38,6 +38,7 @@ const char* EffectKind(const Effect& effect) {
     const char* operator()(const CreateJob&) const { return "create_job"; }
     const char* operator()(const DeleteJob&) const { return "delete_job"; }
     const char* operator()(const ConfirmRunAbsent&) const { return "confirm_run_absent"; }
+    const char* operator()(const ReadRunOutput&) const { return "read_run_output"; }
     const char* operator()(const ConfirmObjectAbsent&) const { return "confirm_object_absent"; }
     const char* operator()(const ProveTemplate&) const { return "prove_template"; }
     const char* operator()(const DeleteWant&) const { return "delete_want"; }

@@ -19,6 +19,7 @@ std::string ReceiptOf(const JobEnd& end) {
                      "\",\"exitCode\":" + std::to_string(end.exit_code) +
                      ",\"exitStatus\":" + std::to_string(end.exit_code);
   if (!end.missing.empty()) text += ",\"missing\":" + JsonList(end.missing);
+  if (!end.receipt_members.empty()) text += "," + end.receipt_members;
   return text + "}";
 }
 
@@ -233,6 +234,12 @@ void FakeCluster::Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results
     results.push_back(PodsAbsent{effect.run_id});
 }
 
+void FakeCluster::Do(const ReadRunOutput& effect, std::vector<Delta>& results) {
+  ++effects["read_run_output"];
+  const auto end = ends_.find(effect.run_id);
+  results.push_back(RunLogTail{effect, end == ends_.end() ? "" : end->second.log});
+}
+
 void FakeCluster::Do(const ConfirmObjectAbsent& effect, std::vector<Delta>& results) {
   ++effects["confirm_object_absent"];
   const auto has = [&](const auto& map) {
@@ -279,10 +286,10 @@ bool FakeCluster::StepJobs() {
       gone.push_back(run_id);  // its grace is over
     } else if (!job.pod && job.phase == JobPhase::kActive) {
       job.pod.emplace();
-      job.pod->phase = PodPhase::kRunning;
-      job.pod->started_at = clock_.now;
       ends_[run_id] = rule(live.at(run_id));
-    } else if (job.pod && !job.pod->finished_at && ends_.at(run_id).exit_class != "Hang") {
+      StartPod(*job.pod, ends_.at(run_id));
+    } else if (job.pod && job.pod->started_at && !job.pod->finished_at &&
+               ends_.at(run_id).exit_class != "Hang") {
       EndPod(job, ends_.at(run_id));
     } else {
       continue;
@@ -301,6 +308,14 @@ std::map<std::string, std::vector<std::string>> FakeCluster::AtWork() const {
     for (const auto& [ref, instance] : live.at(run_id).outputs) runs[ref].push_back(run_id);
   }
   return runs;
+}
+
+void FakeCluster::StartPod(ObservedPod& pod, const JobEnd& end) const {
+  pod.created_at = pod.waiting_since = clock_.now;
+  pod.waiting_reason = end.waiting_reason;
+  if (!end.waiting_reason.empty()) return;
+  pod.phase = PodPhase::kRunning;
+  pod.started_at = clock_.now;
 }
 
 void FakeCluster::EndPod(ObservedJob& job, const JobEnd& end) const {
@@ -395,6 +410,7 @@ std::string ObjectOf(const Effect& effect) {
     std::string operator()(const CreateJob& one) const { return one.run_id; }
     std::string operator()(const DeleteJob& one) const { return one.run_id; }
     std::string operator()(const ConfirmRunAbsent& one) const { return one.run_id; }
+    std::string operator()(const ReadRunOutput& one) const { return one.run_id; }
     std::string operator()(const ConfirmObjectAbsent& one) const { return one.uid; }
     std::string operator()(const ProveTemplate& one) const { return one.definition->meta.uid; }
     std::string operator()(const DeleteWant& one) const { return one.uid; }

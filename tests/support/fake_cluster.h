@@ -31,6 +31,9 @@ struct JobEnd {
   int exit_code = 0;
   std::vector<std::string> missing;
   std::string terminated_reason = "Completed";
+  std::string waiting_reason = "";   // not empty: the pod never starts, for this reason
+  std::string receipt_members = "";  // more of the receipt, as JSON: "\"manifestParts\":2"
+  std::string log = "";              // its newest lines
 };
 
 // What goes wrong between an operator and the cluster, each in percent of the chances it has.
@@ -109,10 +112,12 @@ class FakeCluster {
   void Do(const CreateJob& effect, std::vector<Delta>& results);
   void Do(const DeleteJob& effect, std::vector<Delta>& results);
   void Do(const ConfirmRunAbsent& effect, std::vector<Delta>& results);
+  void Do(const ReadRunOutput& effect, std::vector<Delta>& results);
   void Do(const ConfirmObjectAbsent& effect, std::vector<Delta>& results);
   void Do(const ProveTemplate& effect, std::vector<Delta>& results);
   void Do(const databuild::DeleteWant& effect, std::vector<Delta>& results);
   void Do(const PatchStatus& effect, std::vector<Delta>& results);
+  void StartPod(ObservedPod& pod, const JobEnd& end) const;
   void EndPod(ObservedJob& job, const JobEnd& end) const;
   std::string NewUid();
   void Changed(Kind kind, const std::string& id);

@@ -77,6 +77,7 @@ class Run:
     instances: list = dataclasses.field(default_factory=list)
     state: str = None
     outcome: str = ""
+    reason: str = ""
     build: str = ""
     first_idx: int = 0
     last_idx: int = 0
@@ -256,6 +257,7 @@ class EventLog:
         run.last_idx = idx
         run.job = body.get("job_label", {}).get("label") or run.job
         run.outcome = body.get("outcome", "").removeprefix("JOB_OUTCOME_") or run.outcome
+        run.reason = body.get("reason") or run.reason
         run.configure = run.configure or body.get("kind") == "JOB_KIND_CONFIGURE"
         if run.configure:
             return

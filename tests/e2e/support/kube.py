@@ -30,12 +30,13 @@ PATHS = {  # kind -> (prefix, plural)
     "Job": ("apis/batch/v1", "jobs"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
+    "PriorityClass": ("apis/scheduling.k8s.io/v1", "priorityclasses"),
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "Want": (f"apis/{GROUP}", "wants"),
     "Taint": (f"apis/{GROUP}", "taints"),
     "DataJob": (f"apis/{GROUP}", "datajobs"),
 }
-CLUSTER_SCOPED = {"Namespace", "Node", "PersistentVolume", "ClusterRoleBinding"}
+CLUSTER_SCOPED = {"Namespace", "Node", "PersistentVolume", "PriorityClass", "ClusterRoleBinding"}
 
 
 class KubeError(Exception):
