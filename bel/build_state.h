@@ -123,6 +123,9 @@ class BuildState final : public StatusView {
   Index InternTaint(std::string_view id);
   Index InternJob(std::string_view label);
 
+  void KeepConfigs(const Run& run, const JobView& job_event);
+  void CountFailure(const Run& run, TimeNs now);
+
   // One function per payload.
   void Apply(const EventView& event, const BuildRequestView& request);
   void Apply(const EventView& event, const PartitionView& change);

@@ -47,7 +47,8 @@ void BuildState::StartRun(Index index, const EventView& event, const JobView& jo
     run.partitions.push_back(InternPartition(ref.str));
   }
   Job& job = jobs_[run.job];
-  job.last_run = index;
+  const bool configure = run.kind == v1::JOB_KIND_CONFIGURE;
+  (configure ? job.last_configure : job.last_run) = index;
   job.last_idx = idx_;
   if (run.status == v1::JOB_SKIPPED) {
     run.ended_at = event.timestamp;
@@ -66,6 +67,7 @@ void BuildState::StartRun(Index index, const EventView& event, const JobView& jo
     const Index instance = FindInstance(input.instance_id);
     if (instance != kNone) run.inputs.push_back(instance);
   }
+  if (configure) return;
   ++job.active_runs;
   if (run.build != kNone) ++builds_[run.build].runs_total;
 }
@@ -90,9 +92,11 @@ void BuildState::EndRun(Index index, const JobView& job_event, TimeNs now) {
   for (const RefView ref : job_event.missing_dependencies) {
     run.extra.Edit().missing.push_back(InternPartition(ref.str));
   }
+  if (run.status == v1::JOB_FAILED) CountFailure(run, now);
   Job& job = jobs_[run.job == kNone ? InternJob("") : run.job];
-  if (job.active_runs > 0) --job.active_runs;
   job.last_idx = idx_;
+  if (run.kind == v1::JOB_KIND_CONFIGURE) return KeepConfigs(run, job_event);
+  if (job.active_runs > 0) --job.active_runs;
   Build* build = run.build == kNone ? nullptr : &builds_[run.build];
   if (run.status == v1::JOB_COMPLETED) {
     ++job.runs_completed;
@@ -105,7 +109,23 @@ void BuildState::EndRun(Index index, const JobView& job_event, TimeNs now) {
     ++job.runs_failed;
     if (build) ++build->runs_failed;
   }
-  if (run.status != v1::JOB_FAILED) return;
+}
+
+// An answer that was asked of an older definition is of no use to the one in force.
+void BuildState::KeepConfigs(const Run& run, const JobView& job_event) {
+  Job& job = jobs_[run.job];
+  if (run.scheduled_idx < job.accepted_idx) return;
+  for (const std::string_view body : job_event.configs) {
+    v1::JobConfig config;
+    if (!config.ParseFromArray(body.data(), static_cast<int>(body.size())) ||
+        config.outputs().empty()) {
+      continue;
+    }
+    job.configs[InternPartition(config.outputs(0).str())] = std::string(body);
+  }
+}
+
+void BuildState::CountFailure(const Run& run, TimeNs now) {
   for (Index instance : run.instances) {
     Instance::Extra& made = instances_[instance].extra.Edit();
     made.last_failure_at = now;
@@ -123,6 +143,7 @@ void BuildState::Apply(const EventView&, const JobDefinitionView& change) {
                     before.generation() == definition.generation() &&
                     before.spec_digest() == definition.spec_digest();
   if (definition.accepted() && !definition.deleted() && !same) job.accepted_idx = idx_;
+  if (!same) job.configs.clear();
   if (job.defined && before.retry_token() != definition.retry_token()) job.retry_idx = idx_;
   job.definition = std::move(definition);
   job.defined = true;

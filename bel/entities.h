@@ -236,6 +236,10 @@ struct Job {
   uint64_t runs_completed = 0, runs_failed = 0, runs_cancelled = 0, runs_skipped = 0;
   uint64_t partitions_made = 0;
   Index last_run = kNone;
+  // With `configure: Container`: how its image said that units are made, by their first output; an
+  // encoded JobConfig. Of the definition in force.
+  absl::btree_map<Index, std::string> configs;
+  Index last_configure = kNone;  // newest run that asked
   int64_t accepted_idx = 0;  // when the definition in force was accepted (uid, generation, digest)
   int64_t retry_idx = 0;     // last change of the retry token
   int64_t last_idx = 0;

@@ -91,7 +91,8 @@ const WireTable& JobTable() {
                            {108, Op::kOptional, offsetof(JobView, exit_code)},
                            {110, Op::kText, offsetof(JobView, job_name)},
                            {112, Op::kNumber, offsetof(JobView, started_at)},
-                           {113, Op::kNumber, offsetof(JobView, finished_at)}});
+                           {113, Op::kNumber, offsetof(JobView, finished_at)},
+                           {116, Op::kList, offsetof(JobView, configs)}});
   return table;
 }
 

@@ -123,6 +123,7 @@ struct JobView {
   InstanceRefs input_instances;
   Refs missing_dependencies;
   WireOptional exit_code;
+  Texts configs;  // each an encoded databuild.v1.JobConfig
 };
 
 struct DelegationView {

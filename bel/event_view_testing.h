@@ -109,6 +109,13 @@ class ViewComparison {
     SameTexts("job.instance_ids", view.instance_ids, event.instance_ids());
     SameInstances("job.input_instances", view.input_instances, event.input_instances());
     SameRefs("job.missing_dependencies", view.missing_dependencies, event.missing_dependencies());
+    SameList("job.configs", view.configs, event.configs(),
+             [](const Text& body, const v1::JobConfig& b) {
+               v1::JobConfig a;
+               return a.ParseFromArray(body.data(), static_cast<int>(body.size())) &&
+                      a.outputs_size() == b.outputs_size() && a.args_size() == b.args_size() &&
+                      a.inputs_size() == b.inputs_size() && a.env_size() == b.env_size();
+             });
     SameOptional("job.exit_code", view.exit_code, event.has_exit_code(), event.exit_code());
   }
   void Payload(const DelegationView& view, const v1::DelegationEvent& event) {

@@ -112,7 +112,7 @@ template <class Archive>
 void Fields(Archive& archive, Job& job) {
   archive(job.label, job.definition, job.defined, job.active_runs, job.runs_completed,
           job.runs_failed, job.runs_cancelled, job.runs_skipped, job.partitions_made, job.last_run,
-          job.accepted_idx, job.retry_idx, job.last_idx);
+          job.configs, job.last_configure, job.accepted_idx, job.retry_idx, job.last_idx);
 }
 
 // Of bit fields.

@@ -12,7 +12,7 @@ namespace databuild {
 
 // Of the fields, their order and their meaning. A digest or snapshot of another version says
 // nothing.
-inline constexpr uint32_t kStateModelVersion = 2;
+inline constexpr uint32_t kStateModelVersion = 3;
 
 // kGlobals comes last: it names the position in the log.
 enum class StateSection {

@@ -274,6 +274,7 @@ Status Operator::StartGraphs() {
   options.effect_parallelism = static_cast<int>(config_.effect_parallelism);
   options.call_timeout = Millis(config_.kube_request_timeout);
   options.jobs.wrapper_image = config_.wrapper_image;
+  options.jobs.service_accounts = config_.job_service_accounts;
   options.jobs.wrapper_pull_policy = config_.wrapper_image_pull_policy;
   options.status.counter_interval = Millis(config_.status_counter_interval);
   options.status.data_job_interval = Millis(config_.status_data_job_interval);

@@ -68,6 +68,10 @@ struct Config {
   std::string wrapper_image;
   std::string wrapper_image_pull_policy = "IfNotPresent";  // jobs.wrapperImagePullPolicy
 
+  // jobs.serviceAccounts: whether DataJobs may name one. Only where the chart's admission policy
+  // judges the Jobs that are made of them.
+  bool job_service_accounts = false;
+
   // jobs.keepFinishedFor: how long the Job of an ended run stays, for kubectl logs
   DurationNs keep_finished_jobs = 5 * kMinute;
 

@@ -42,6 +42,7 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"metrics.listen", &config->metrics_listen},
       {"jobs.wrapperImage", &config->wrapper_image},
       {"jobs.wrapperImagePullPolicy", &config->wrapper_image_pull_policy},
+      {"jobs.serviceAccounts", &config->job_service_accounts},
       {"jobs.keepFinishedFor", ConfigDuration{&config->keep_finished_jobs}},
       {"limits.runs", ConfigNumber{&config->max_runs, 0, 1'000'000}},
       {"limits.runsPerGraph", ConfigNumber{&config->max_runs_per_graph, 0, 1'000'000}},

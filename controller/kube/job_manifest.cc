@@ -66,10 +66,11 @@ Json RunSpec(const CreateJob& run, int64_t grace_seconds, size_t containers) {
   spec[exec::kSpecVersionKey] = exec::kSpecVersion;
   spec[exec::kSpecJobRunId] = run.run_id;
   spec[exec::kSpecJobLabel] = run.job_label;
-  spec[exec::kSpecMode] = exec::kModeRun;
-  spec[exec::kSpecOutputs] = RefList(run.outputs);
+  spec[exec::kSpecMode] = run.configure ? exec::kModeConfigure : exec::kModeRun;
+  // Asked how they are made, it makes none: they stand in the arguments.
+  spec[exec::kSpecOutputs] = run.configure ? Json::array() : RefList(run.outputs);
   spec[exec::kSpecInputs] = RefList(run.inputs);
-  spec[exec::kSpecOutputInstances] = InstanceMap(run.outputs);
+  spec[exec::kSpecOutputInstances] = run.configure ? Json::object() : InstanceMap(run.outputs);
   spec[exec::kSpecInputInstances] = InstanceMap(run.inputs);
   spec[exec::kSpecArgs] = run.args;
   spec[exec::kSpecEnv] = run.env;
@@ -188,11 +189,11 @@ Status WrapCommand(Json& container, const CreateJob& run) {
 
 Status CompletePodSpec(Json& spec, const CreateJob& run, const JobSettings& settings) {
   if (!spec.is_object()) return Unusable(run, "spec is missing");
-  for (const char* key : {"serviceAccountName", "serviceAccount"}) {
-    if (spec.contains(key) && !spec[key].is_null() && spec[key] != "") {
-      return Unusable(
-          run, std::string(key) + " is refused: runs get no service account of their choice");
-    }
+  for (const std::string key : {"serviceAccountName", "serviceAccount"}) {
+    // The old name of the field is not what the policy reads.
+    if (settings.service_accounts && key == "serviceAccountName") continue;
+    if (spec.contains(key) && !spec[key].is_null() && spec[key] != "")
+      return Unusable(run, key + " is refused: runs get no service account of their choice");
   }
   Json* container = FindJobContainer(spec);
   if (container == nullptr) return Unusable(run, "there is no container named job");

@@ -13,6 +13,8 @@ namespace databuild::kube {
 struct JobSettings {
   std::string wrapper_image;  // holds /databuild-exec
   std::string wrapper_pull_policy = "IfNotPresent";
+  // Whether templates may name a service account: only where an admission policy judges the Jobs.
+  bool service_accounts = false;
   DurationNs finished_ttl = 7 * kDay;         // backstop after an uninstall
   DurationNs start_allowance = 10 * kMinute;  // activeDeadlineSeconds beyond the run's timeout
 };

@@ -226,6 +226,22 @@ TEST(JobManifest, TemplatesThatCannotBeUsedSayWhy) {
   }
 }
 
+TEST(JobManifest, AServiceAccountIsTakenOnlyWhereAPolicyJudgesIt) {
+  const auto with = [](const char* key) {
+    return std::string(R"({"spec":{")") + key +
+           R"(":"robot","containers":[{"name":"job","command":["x"]}]}})";
+  };
+  JobSettings settings = Settings();
+  EXPECT_FALSE(BuildJob("sales", MakeRun(with("serviceAccountName").c_str()), settings).ok());
+  settings.service_accounts = true;
+  auto job = BuildJob("sales", MakeRun(with("serviceAccountName").c_str()), settings);
+  ASSERT_TRUE(job.ok()) << job.error().message;
+  const Json pod = Json::parse(*job)["spec"]["template"]["spec"];
+  EXPECT_EQ(pod["serviceAccountName"], "robot");
+  EXPECT_EQ(pod["automountServiceAccountToken"], false);
+  EXPECT_FALSE(BuildJob("sales", MakeRun(with("serviceAccount").c_str()), settings).ok());
+}
+
 TEST(JobManifest, TheSameRunMakesTheSameBytes) {
   EXPECT_EQ(*BuildJob("sales", MakeRun(kTemplate), Settings()),
             *BuildJob("sales", MakeRun(kTemplate), Settings()));

@@ -155,6 +155,11 @@ void Planner::GoOn(OpenPlan plan) {
   // A DataJob that came with the Want may be the one that is missing: its verdict marks this build
   // again.
   if (!plan.revision && !analysis.unproducible.empty() && !unproved_jobs_.empty()) return;
+  // A build without a plan waits for its answers; a revision goes on with what is known.
+  if (!analysis.unconfigured.empty()) {
+    AskConfigs(plan.build, analysis.unconfigured);
+    if (!plan.revision) return;
+  }
   if (!Record(plan)) keep();
 }
 

@@ -94,6 +94,10 @@ Result<UnitPlan> Catalogue::Plan(Index job, const Captures& captures) const {
   ASSIGN_OR_RETURN(plan.outputs, it->second.Outputs(captures));
   ASSIGN_OR_RETURN(const std::vector<InputRef> inputs, it->second.Inputs(captures));
   const v1::JobDefinitionEvent& definition = state_.job(job).definition;
+  if (definition.configure_container()) {
+    AddConfigured(job, plan);
+    return plan;
+  }
   std::unordered_map<std::string_view, size_t> seen;
   for (const InputRef& input : inputs) {
     const bool materialize =
@@ -106,6 +110,19 @@ Result<UnitPlan> Catalogue::Plan(Index job, const Captures& captures) const {
     }
   }
   return plan;
+}
+
+// The inputs that the job's image has named for a unit.
+void Catalogue::AddConfigured(Index job, UnitPlan& plan) const {
+  const Index first = state_.FindPartition(plan.outputs.front());
+  const auto& configs = state_.job(job).configs;
+  const auto known = first == kNone ? configs.end() : configs.find(first);
+  v1::JobConfig config;
+  plan.unconfigured = known == configs.end() || !config.ParseFromString(known->second);
+  if (plan.unconfigured) return;
+  for (const v1::DataDep& input : config.inputs()) {
+    plan.inputs.emplace_back(input.partition_ref().str(), input.dep_type_code() == v1::MATERIALIZE);
+  }
 }
 
 std::string Catalogue::Conflicts(const JobPatterns& patterns, const std::string& label) const {

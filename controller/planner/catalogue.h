@@ -27,6 +27,7 @@ struct Producer {
 struct UnitPlan {
   std::vector<std::string> outputs;
   std::vector<std::pair<std::string, bool>> inputs;  // ref, materialize; each ref once
+  bool unconfigured = false;                         // the job's image has yet to say from what
 };
 
 // Follows the accepted definitions of the log. Owned by the planner; not thread-safe.
@@ -49,6 +50,8 @@ class Catalogue {
   std::string Conflicts(const JobPatterns& patterns, const std::string& label) const;
 
  private:
+  void AddConfigured(Index job, UnitPlan& plan) const;
+
   const BuildState& state_;
   PatternIndex index_;
   PatternIndex rejected_;

@@ -63,6 +63,7 @@ void Planner::ExecuteBuild(Index index) {
     if (MayGiveUp(index) && !AdoptAway(index)) CancelUnstarted(index, reason::kAvailable);
     return;
   }
+  if (HasUnasked(build)) needs_revision_[index].whole = true;
   if (const auto revision = needs_revision_.find(index); revision != needs_revision_.end()) {
     if (!MayPlan(index)) return;
     const size_t before = batch_->size();
@@ -193,6 +194,7 @@ void Planner::CloseUnwanted(Index index) {
         {"", "", "", why, deleted ? "Want " + name + " was deleted" : "Want " + name + " expired"});
   }
   CancelUnstarted(index, why);
+  CancelConfigures(index);
   if (!deleted) return;  // live runs of an expired want end by themselves and their data counts
   const IndexSet& open = OpenUnits(index);
   for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {

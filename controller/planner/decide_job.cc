@@ -47,10 +47,8 @@ bool Planner::AcceptedBefore(const ObservedDataJob& job) const {
 
 Planner::JobVerdict Planner::JudgeDataJob(const ObservedDataJob& job) const {
   if (!job.error.empty()) return {true, false, reason::kInvalidJob, job.error};
-  if (job.configure_container) {
-    return {true, false, reason::kInvalidJob,
-            "spec.configure: Container is not supported by this release; use Template"};
-  }
+  if (const std::string misuse = ConfigureMisuse(job); !misuse.empty())
+    return {true, false, reason::kInvalidJob, misuse};
   const Index recorded = state_.FindJob(job.label);
   if (recorded != kNone && state_.job(recorded).Accepted() &&
       state_.job(recorded).definition.name() != job.meta.name &&

@@ -39,10 +39,12 @@ void Planner::DecideRun(Index index) {
   if (job && job->log_id != options_.log_id) job = nullptr;  // foreign: never adopted
   if (!job) return DecideUnseenRun(index);
   if (EndedWithoutPod(*job) && !snapshot_.podless_runs.contains(run.id)) return;  // ask first
-  RunVerdict verdict = JudgeRun(*job, now_);
+  RunVerdict verdict = Judge(run, *job);
   if (verdict.look_again_at > now_) WakeAt(verdict.look_again_at, {KeyKind::kRun, run.id});
   if (verdict.kind == RunVerdict::Kind::kEnded) {
     if (verdict.incomplete && !TakeOutput(index, verdict)) return;
+    if (verdict.outcome == v1::JOB_OUTCOME_SUCCEEDED && run.kind == v1::JOB_KIND_CONFIGURE)
+      return CompleteConfigure(index, std::move(verdict));
     if (verdict.outcome == v1::JOB_OUTCOME_SUCCEEDED) return CompleteRun(index, verdict);
     if (!run.extra->cancel_requested) return FailRun(index, verdict);
     return;  // cancelled for certain only when the Job is confirmed gone
@@ -55,10 +57,21 @@ void Planner::DecideRun(Index index) {
   if (verdict.kind == RunVerdict::Kind::kRunning && run.status == v1::JOB_SCHEDULED) {
     v1::JobEvent* event =
         batch_->Job(BuildOf(state_, run), run.id, state_.job(run.job).label, v1::JOB_RUNNING);
+    event->set_kind(run.kind);
     event->set_started_at(verdict.started_at);
     event->set_cluster_uid(job->uid);
     event->set_job_name(job->name);
   }
+}
+
+RunVerdict Planner::Judge(const Run& run, const ObservedJob& job) const {
+  const bool configure = run.kind == v1::JOB_KIND_CONFIGURE;
+  RunVerdict verdict = JudgeRun(job, now_, configure);
+  if (!configure || verdict.outcome != v1::JOB_OUTCOME_MISSING_DEPENDENCIES) return verdict;
+  verdict.outcome = v1::JOB_OUTCOME_FAILED;  // it reads no data that could be missing
+  verdict.message = "asked how its outputs are made, the job reported missing inputs";
+  verdict.incomplete = false;
+  return verdict;
 }
 
 // Of an ended run whose log holds what its receipt has no room for. False: it is being read.
@@ -116,6 +129,7 @@ v1::JobEvent* Planner::EndEvent(Index index, v1::JobStatus status, const RunVerd
   for (Index target : run.partitions) {
     event->add_target_partitions()->set_str(state_.partition(target).ref);
   }
+  event->set_kind(run.kind);
   event->set_outcome(verdict.outcome);
   event->set_reason(verdict.reason);
   event->set_message(verdict.message);
@@ -258,6 +272,8 @@ void Planner::ReturnInstances(Index index, const RunVerdict& verdict) {
     const v1::PartitionStatus to = !wanted     ? v1::PARTITION_CANCELLED
                                    : exhausted ? v1::PARTITION_FAILED
                                                : v1::PARTITION_ANALYZED;
+    // One that was only asked about stays as it was.
+    if (run.kind == v1::JOB_KIND_CONFIGURE && to == v1::PARTITION_ANALYZED) continue;
     v1::PartitionEvent* event = batch_->Partition(instance, to);
     event->set_job_run_id(run.id);
     if (to == v1::PARTITION_ANALYZED) continue;

@@ -113,7 +113,8 @@ void Planner::CreateTaint(const ObservedTaint& observed) {
     const Index live = state_.LiveInstance(partition);
     if (live == kNone || state_.instance(live).run == kNone) continue;
     if (IsMutant(Mutant::kTaintIgnoresRunStart)) continue;
-    if (state_.RunLive(state_.instance(live).run)) runs.push_back(state_.instance(live).run);
+    const Index run = state_.instance(live).run;
+    if (state_.RunLive(run) && state_.run(run).kind == v1::JOB_KIND_BUILD) runs.push_back(run);
   }
   std::vector<Index> downstream;
   if (observed.cascade_downstream) downstream = Downstream(hit, &runs);

@@ -56,6 +56,13 @@ Captures Planner::CapturesOf(const Unit& unit) const {
       .value_or(Captures{});
 }
 
+// Planned from another definition, or from an answer that another definition gave.
+bool Planner::Outdated(const Unit& unit) const {
+  const Job& job = state_.job(unit.job);
+  return job.definition.generation() != unit.generation ||
+         (job.definition.configure_container() && !job.configs.contains(unit.partitions.front()));
+}
+
 // Brings a waiting unit in line with a new definition of its job, or with inputs its last run
 // missed. True if an event was decided.
 bool Planner::ReviseUnit(Index index) {
@@ -70,11 +77,16 @@ bool Planner::ReviseUnit(Index index) {
   const Index run = state_.instance(unit.instances.front()).run;
   const bool missed =
       run != kNone && state_.run(run).outcome == v1::JOB_OUTCOME_MISSING_DEPENDENCIES;
-  if (job.definition.generation() == unit.generation && !missed) return false;
+  const bool outdated = Outdated(unit);
+  if (!outdated && !missed) return false;
   v1::Task task = TaskOf(unit);
   bool changed = false;
-  if (job.definition.generation() != unit.generation) {
+  if (outdated) {
     Result<UnitPlan> plan = catalogue_.Plan(unit.job, CapturesOf(unit));
+    if (plan.ok() && plan->unconfigured) {
+      Ask(unit.job, {unit.instances.begin(), unit.instances.end()});
+      return true;
+    }
     if (!plan.ok()) {
       EndUnit(index, v1::PARTITION_FAILED,
               {first, "", job.label, reason::kInvalidJob, plan.error().message});
@@ -164,7 +176,7 @@ void Planner::DecideUnit(Index index) {
       break;
   }
   if (FormerRunAtWork(state_.instance(unit.instances.front()))) return SetReady(index, false);
-  const TimeNs next_try = NextTry(unit);
+  const TimeNs next_try = NextTry(unit.job, state_.instance(unit.instances.front()));
   if (next_try > now_) {
     WakeAt(next_try, {KeyKind::kUnit, "", index});
     return SetReady(index, false);
@@ -183,11 +195,10 @@ bool Planner::FormerRunAtWork(const Instance& instance) const {
 }
 
 // Backoff doubles with every failed or lost run, from the logged time of the last one.
-TimeNs Planner::NextTry(const Unit& unit) const {
-  const Instance& instance = state_.instance(unit.instances.front());
+TimeNs Planner::NextTry(Index job, const Instance& instance) const {
   const uint32_t tries = instance.extra->failed_runs + instance.extra->lost_runs;
   if (tries == 0) return 0;
-  const v1::RetryPolicy& retry = state_.job(unit.job).definition.retry();
+  const v1::RetryPolicy& retry = state_.job(job).definition.retry();
   const DurationNs ceiling = static_cast<DurationNs>(retry.max_backoff_ms()) * kMillisecond;
   DurationNs backoff = static_cast<DurationNs>(retry.backoff_ms()) * kMillisecond;
   for (uint32_t i = 1; i < tries && backoff < ceiling; ++i) backoff *= 2;
@@ -240,6 +251,7 @@ void Planner::Schedule(uint32_t slots) {
     free =
         std::min(free, options_.max_runs_per_graph > live ? options_.max_runs_per_graph - live : 0);
   }
+  ScheduleConfigures(free);
   if (free == 0 || ready_.size() == 0) return;
   std::unordered_map<Index, uint32_t> started;  // by job, in this round
   auto heads = ready_.Heads();
@@ -300,22 +312,33 @@ Planner::RunPlan Planner::PlanRun(const std::vector<Index>& units) const {
   return plan;
 }
 
+// What a run over a unit is told: by its DataJob, or by the answer of the DataJob's image. Nothing:
+// the definition is not to be had just now.
+Result<std::optional<CommandLine>> Planner::CommandOf(Index job, const CommandContext& context) {
+  const JobPatterns* patterns = CommandsOf(job);
+  if (!patterns) return std::optional<CommandLine>();
+  if (state_.job(job).definition.configure_container())
+    return ConfiguredCommand(job, state_.FindPartition(context.outputs.front()));
+  ASSIGN_OR_RETURN(CommandLine command, patterns->Command(context));
+  return std::optional<CommandLine>(std::move(command));
+}
+
 // SCHEDULED and BUILDING in one batch. False if the definition is not to be had just now.
 bool Planner::ScheduleRun(const std::vector<Index>& units) {
   const Unit& first = state_.unit(units.front());
-  const JobPatterns* patterns = CommandsOf(first.job);
-  if (!patterns) return false;
   const RunPlan plan = PlanRun(units);
   const Job& job = state_.job(first.job);
-  const Result<CommandLine> command = patterns->Command(plan.command);
-  if (!command.ok()) {
+  const Result<std::optional<CommandLine>> told = CommandOf(first.job, plan.command);
+  if (!told.ok()) {
     for (Index index : units) {
-      EndUnit(index, v1::PARTITION_FAILED,
-              {plan.command.outputs.front(), "", job.label, reason::kInvalidJob,
-               command.error().message});
+      EndUnit(
+          index, v1::PARTITION_FAILED,
+          {plan.command.outputs.front(), "", job.label, reason::kInvalidJob, told.error().message});
     }
     return true;
   }
+  if (!*told) return false;
+  const CommandLine& command = **told;
   v1::JobEvent* event = batch_->Job(state_.build(first.build).id, plan.command.job_run_id,
                                     job.label, v1::JOB_SCHEDULED);
   event->set_generation(job.definition.generation());
@@ -339,8 +362,8 @@ bool Planner::ScheduleRun(const std::vector<Index>& units) {
     read->set_ref(ref);
     read->set_instance_id(state_.instance(state_.partition(partition).current).id);
   }
-  for (const std::string& arg : command->args) config->add_args(arg);
-  for (const auto& [name, value] : command->env) (*config->mutable_env())[name] = value;
+  for (const std::string& arg : command.args) config->add_args(arg);
+  for (const auto& [name, value] : command.env) (*config->mutable_env())[name] = value;
   for (Index instance : plan.instances) {
     batch_->Partition(instance, v1::PARTITION_BUILDING)->set_job_run_id(plan.command.job_run_id);
   }

@@ -23,6 +23,7 @@ struct CreateJob {
   std::string log_id;
   std::string job_label;
   uint32_t attempt = 1;
+  bool configure = false;  // asks the image how the outputs are made
   std::vector<std::pair<std::string, std::string>> outputs;  // ref, instance id
   std::vector<std::pair<std::string, std::string>>
       inputs;                              // ref, instance id; absent QUERY inputs left out

@@ -33,6 +33,7 @@ std::optional<CreateJob> Planner::CreateJobFor(Index index) {
   create.log_id = options_.log_id;
   create.job_label = state_.job(run.job).label;
   create.attempt = run.attempt;
+  create.configure = run.kind == v1::JOB_KIND_CONFIGURE;
   for (size_t i = 0; i < run.partitions.size(); ++i) {
     create.outputs.emplace_back(
         state_.partition(run.partitions[i]).ref,
@@ -43,6 +44,12 @@ std::optional<CreateJob> Planner::CreateJobFor(Index index) {
     create.inputs.emplace_back(state_.partition(read.partition).ref, read.id);
   }
   std::sort(create.inputs.begin(), create.inputs.end());
+  if (create.configure) {
+    create.args.emplace_back("config");
+    for (const auto& [ref, id] : create.outputs) create.args.push_back(ref);
+    create.definition = std::move(definition);
+    return create;
+  }
   // The command line is the same pure function of the definition that was recorded on SCHEDULED.
   const JobPatterns* patterns = CommandsOf(run.job);
   if (!patterns) return std::nullopt;
@@ -51,10 +58,10 @@ std::optional<CreateJob> Planner::CreateJobFor(Index index) {
   for (const auto& [ref, id] : create.outputs) context.outputs.push_back(ref);
   for (const auto& [ref, id] : create.inputs) context.inputs.push_back(ref);
   context.job_run_id = run.id;
-  Result<CommandLine> command = patterns->Command(context);
-  if (!command.ok()) return std::nullopt;
-  create.args = std::move(command->args);
-  create.env = std::move(command->env);
+  Result<std::optional<CommandLine>> command = CommandOf(run.job, context);
+  if (!command.ok() || !*command) return std::nullopt;
+  create.args = std::move((*command)->args);
+  create.env = std::move((*command)->env);
   create.definition = std::move(definition);
   return create;
 }
@@ -78,7 +85,7 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
       }
       return;
     }
-    if (job && job->pod && AwaitsOutput(run, JudgeRun(*job, now_))) {
+    if (job && job->pod && AwaitsOutput(run, Judge(run, *job))) {
       const std::optional<Receipt> receipt = ParseReceipt(job->pod->receipt);
       effects.push_back(ReadRunOutput{run.id, job->pod->name, receipt->last_sequence,
                                       receipt->manifest ? 0 : receipt->manifest_parts});

@@ -75,7 +75,7 @@ PartitionReason Planner::ExplainLive(Index want, Index index, TimeNs now) const 
     if (instance.unit != kNone) link.job_label = state_.job(state_.unit(instance.unit).job).label;
     if (!waits) {
       why = instance.status == v1::PARTITION_BUILDING ? ExplainRun(instance)
-                                                      : ExplainPlanning(instance);
+                                                      : ExplainPlanning(instance, now);
     } else {
       const Inputs inputs = JudgeInputs(state_.unit(instance.unit));
       const Index live =
@@ -113,11 +113,33 @@ PartitionReason Planner::ExplainLive(Index want, Index index, TimeNs now) const 
   return why;
 }
 
-PartitionReason Planner::ExplainPlanning(const Instance& instance) const {
+PartitionReason Planner::ExplainPlanning(const Instance& instance, TimeNs now) const {
   PartitionReason why;
+  if (instance.run != kNone && state_.RunLive(instance.run)) {
+    why = ExplainRun(instance);
+    why.message = "its DataJob's image is asked how it is made: " + why.message;
+    return why;
+  }
+  if (instance.run != kNone) {
+    const TimeNs next_try = NextTry(state_.run(instance.run).job, instance);
+    if (next_try > now) return ExplainBackoff(instance, next_try);
+  }
   why.reason = reason::kQueued;
   why.message =
       instance.extra->external ? "another graph is asked for it" : "the build is being planned";
+  return why;
+}
+
+PartitionReason Planner::ExplainBackoff(const Instance& instance, TimeNs until) const {
+  PartitionReason why;
+  why.reason = reason::kBackingOff;
+  why.next_change = until;
+  if (instance.run == kNone) return why;
+  const Run& run = state_.run(instance.run);
+  why.job_run_id = run.id;
+  why.message = "run " + run.id + " of " + state_.job(run.job).label + " ended with " +
+                run.extra->reason + " (" + run.extra->message + "); tried again at " +
+                FormatRfc3339(until);
   return why;
 }
 
@@ -126,7 +148,7 @@ PartitionReason Planner::ExplainReady(const Instance& instance, TimeNs now) cons
   PartitionReason why;
   const Unit& unit = state_.unit(instance.unit);
   const Job& job = state_.job(unit.job);
-  const TimeNs next_try = NextTry(unit);
+  const TimeNs next_try = NextTry(unit.job, instance);
   if (Suspended(unit)) {
     why.reason = reason::kSuspended;
     why.message = job.definition.suspend() ? "DataJob " + job.definition.name() + " is suspended"
@@ -137,14 +159,7 @@ PartitionReason Planner::ExplainReady(const Instance& instance, TimeNs now) cons
     why.message = "waits until the pod of run " + why.job_run_id + " is gone, which ended with " +
                   state_.run(instance.run).extra->reason;
   } else if (next_try > now) {
-    why.reason = reason::kBackingOff;
-    why.next_change = next_try;
-    if (instance.run != kNone) {
-      const Run& run = state_.run(instance.run);
-      why.job_run_id = run.id;
-      why.message = "run " + run.id + " of " + job.label + " ended with " + run.extra->reason +
-                    " (" + run.extra->message + "); tried again at " + FormatRfc3339(next_try);
-    }
+    return ExplainBackoff(instance, next_try);
   } else {
     why.reason = reason::kQueued;
     const size_t position = std::max<size_t>(1, ready_.Position(instance.unit));

@@ -114,6 +114,9 @@ void Planner::ObserveRun(Index index) {
   if (run.status != v1::JOB_SKIPPED) MarkRun(index);
   for (Index taint : TaintsOf(index)) MarkTaint(taint);
   MarkBuildAndWant(run.build);
+  if (run.kind == v1::JOB_KIND_CONFIGURE) {
+    for (Index instance : run.instances) ObserveInstance(instance);
+  }
   if (run.job != kNone && state_.job(run.job).defined) {
     status_dirty_.insert({KeyKind::kDataJob, state_.job(run.job).definition.name()});
   }

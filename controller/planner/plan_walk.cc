@@ -87,6 +87,12 @@ void PlanWalk::AddUnit(const std::string& ref, const Producer& producer) {
                          plan.error().message};
     return;
   }
+  if (plan->unconfigured && build_ != kNone) {
+    for (const std::string& output : plan->outputs)
+      seen_.emplace(unknown_.emplace_back(output), kSettled);
+    analysis_.unconfigured.push_back({producer.job, std::move(plan->outputs)});
+    return;
+  }
   const size_t index = analysis_.units.size();
   const PlannedUnit& unit =
       analysis_.units.emplace_back(PlannedUnit{producer.job, std::move(plan).value()});

@@ -29,8 +29,15 @@ struct PlannedUnit {
   UnitPlan plan;
 };
 
+// A unit whose job has yet to say how it is made.
+struct Unconfigured {
+  Index job = kNone;
+  std::vector<std::string> outputs;
+};
+
 struct Analysis {
   std::vector<PlannedUnit> units;
+  std::vector<Unconfigured> unconfigured;
   std::vector<std::pair<std::string, Index>> delegations;  // ref, owner build
   std::vector<std::pair<std::string, bool>> unproducible;  // ref, external
   std::vector<Index> available;  // partitions; only where the walk was told to name them
@@ -70,7 +77,7 @@ class PlanWalk {
   // Of every ref that was looked at: the unit that makes it, or kSettled. Views into the units'
   // outputs or the state's refs.
   std::unordered_map<std::string_view, size_t> seen_;
-  std::deque<std::string> unknown_;  // refs nobody makes and the state does not know
+  std::deque<std::string> unknown_;  // refs that neither the state nor a unit of the plan holds
   std::vector<bool> on_stack_;       // by unit
   std::vector<Frame> stack_;
   size_t refs_ = 0;    // that the plan makes

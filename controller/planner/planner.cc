@@ -18,6 +18,7 @@ void Planner::MarkAllDirty() {
   open_plan_.reset();
   progress_.Reset();
   open_units_.clear();
+  to_configure_.clear();
   for (Index job = 0; job < state_.jobs().size(); ++job) catalogue_.Update(job);
   // Statuses too, of all objects: the process before may have died between an event and its
   // telling.

@@ -78,7 +78,7 @@ class Planner {
 
   // Runs SCHEDULED or RUNNING, for operator-wide limits.
   uint32_t LiveRuns() const;
-  size_t ReadyUnits() const { return ready_.size(); }
+  size_t ReadyUnits() const { return ready_.size() + to_configure_.size(); }
 
   // Why the wanted ref is not there. `want`: whose view, or kNone.
   PartitionReason Explain(Index want, Index partition, TimeNs now) const;
@@ -206,6 +206,20 @@ class Planner {
   v1::Task TaskOf(const Unit& unit) const;
   void Revise(Index build, Index unit);  // unit: kNone means the whole want
 
+  // --- decide_configure.cc
+  void AskConfigs(Index build, const std::vector<Unconfigured>& units);
+  void Ask(Index job, std::vector<Index> instances);
+  bool HasUnasked(const Build& build) const;
+  bool MayBeAsked(Index job, Index first_instance);
+  bool StillToAsk(Index job, const std::vector<Index>& instances) const;
+  void ScheduleConfigures(uint32_t& free);
+  void ScheduleConfigure(Index job, const std::vector<Index>& instances);
+  std::vector<std::vector<std::string>> UnitsOf(const Run& run) const;
+  void CompleteConfigure(Index run, struct RunVerdict verdict);
+  static std::string ConfigureMisuse(const ObservedDataJob& job);
+  std::optional<CommandLine> ConfiguredCommand(Index job, Index first_output) const;
+  void CancelConfigures(Index build);
+
   // --- decide_unit.cc
   void DecideUnit(Index unit);
   struct Inputs {
@@ -218,9 +232,11 @@ class Planner {
   bool WaitsForItself(Index unit) const;
   CauseInfo CycleCause(Index unit) const;
   bool ReviseUnit(Index unit);
+  bool Outdated(const Unit& unit) const;
+  Result<std::optional<CommandLine>> CommandOf(Index job, const CommandContext& context);
   Captures CapturesOf(const Unit& unit) const;
   const JobPatterns* CommandsOf(Index job);
-  TimeNs NextTry(const Unit& unit) const;
+  TimeNs NextTry(Index job, const Instance& instance) const;
   bool Suspended(const Unit& unit) const;
   bool FormerRunAtWork(const Instance& instance) const;
   bool UnitOpen(Index unit) const;
@@ -241,6 +257,7 @@ class Planner {
   // --- decide_run.cc
   void DecideRun(Index run);
   void DecideUnseenRun(Index run);
+  struct RunVerdict Judge(const Run& run, const ObservedJob& job) const;
   bool AwaitsOutput(const Run& run, const struct RunVerdict& verdict) const;
   bool TakeOutput(Index run, struct RunVerdict& verdict);
   std::string ForeignOutput(const Run& run, const struct RunVerdict& verdict) const;
@@ -277,11 +294,13 @@ class Planner {
   TaintStatus StatusOfTaint(const ObservedTaint& taint) const;
   DataJobStatus StatusOfDataJob(const ObservedDataJob& data_job) const;
   Condition SlaCondition(const Want& want) const;
+  Condition ConfiguredCondition(Index job) const;
 
   // --- explain.cc
   PartitionReason ExplainLive(Index want, Index instance, TimeNs now) const;
   PartitionReason ExplainRun(const Instance& instance) const;
-  PartitionReason ExplainPlanning(const Instance& instance) const;
+  PartitionReason ExplainPlanning(const Instance& instance, TimeNs now) const;
+  PartitionReason ExplainBackoff(const Instance& instance, TimeNs until) const;
   PartitionReason ExplainReady(const Instance& instance, TimeNs now) const;
   PartitionReason ExplainMissing(Index want, Index partition) const;
 
@@ -309,6 +328,8 @@ class Planner {
   std::unordered_map<Index, Revision> needs_revision_;  // by build
   std::unordered_set<Index> may_be_doomed_;             // builds with inputs nobody makes
   std::unordered_map<Index, Index> going_on_;           // by such a build: a unit that can go on
+  // By job, then by first instance: units whose job's image is to be asked how they are made.
+  std::map<Index, std::map<Index, std::vector<Index>>> to_configure_;
   struct Commands {
     std::string uid;
     int64_t generation = 0;

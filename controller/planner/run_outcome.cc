@@ -139,6 +139,8 @@ std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedJob& jo
     return FromReceipt(verdict, *receipt, configure);
   if (disrupted) return disrupted;
   if (job.failed_reason == "DeadlineExceeded") return RanIntoDeadline(verdict, job);
+  if (pod.deleting && job.job_gone)
+    return Ended(verdict, v1::JOB_OUTCOME_DELETED, "JobDeleted", "the run's Job was deleted");
   if (pod.deleting)
     return Ended(verdict, v1::JOB_OUTCOME_DELETED, "PodDeleted", "the run's pod was deleted");
   if (receipt) return FromReceipt(verdict, *receipt, configure);

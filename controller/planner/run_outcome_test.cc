@@ -70,6 +70,12 @@ ObservedJob PodDeleted(const std::string& receipt) {
   return job;
 }
 
+ObservedJob JobDeleted() {
+  ObservedJob job = PodDeleted(Receipt("Terminated", 143));
+  job.job_gone = true;
+  return job;
+}
+
 ObservedJob Podless(JobPhase phase, const char* reason = "") {
   ObservedJob job;
   job.phase = phase;
@@ -164,6 +170,8 @@ TEST(RunOutcome, EveryLossHasAReasonAndARetryClass) {
        Retry::kInfrastructure},
       {"the pod was deleted", PodDeleted(Receipt("Terminated", 143)), v1::JOB_OUTCOME_DELETED,
        "PodDeleted", Retry::kInfrastructure},
+      {"the Job was deleted", JobDeleted(), v1::JOB_OUTCOME_DELETED, "JobDeleted",
+       Retry::kInfrastructure},
       {"the pod was deleted with grace 0", Podless(JobPhase::kFailed, "BackoffLimitExceeded"),
        v1::JOB_OUTCOME_DELETED, "PodDeleted", Retry::kInfrastructure},
       {"no receipt", Ended(1, ""), v1::JOB_OUTCOME_NO_RECEIPT, "NoReceipt", Retry::kInfrastructure},

@@ -194,7 +194,24 @@ DataJobStatus Planner::StatusOfDataJob(const ObservedDataJob& observed) const {
                           verdict.accepted ? "Accepted" : verdict.reason,
                           Cut(verdict.message, kMaxMessageBytes)}};
   }
+  if (observed.configure_container && index != kNone)
+    status.conditions.push_back(ConfiguredCondition(index));
   return status;
+}
+
+// How the last call of the image for job configs ended.
+Condition Planner::ConfiguredCondition(Index job) const {
+  const Index last = state_.job(job).last_configure;
+  if (last == kNone || state_.RunLive(last))
+    return {"Configured", "Unknown", "Pending", "the image has not answered yet"};
+  const Run& run = state_.run(last);
+  if (run.status == v1::JOB_COMPLETED) {
+    return {"Configured", "True", "Configured",
+            "run " + run.id.str() + " said how " + std::to_string(run.partitions.size()) +
+                " partitions are made"};
+  }
+  return {"Configured", "False", run.extra->reason,
+          Cut("run " + run.id.str() + ": " + run.extra->message, kMaxMessageBytes)};
 }
 
 }  // namespace databuild

@@ -42,7 +42,7 @@ CONFIG_KEYS = {
     "api": {"listen", "auth", "audiences", "tls", "maxConnections", "maxHeaderBytes", "maxBodyBytes", "idleTimeout",
             "requestTimeout"},
     "metrics": {"listen"},
-    "jobs": {"wrapperImage", "wrapperImagePullPolicy", "keepFinishedFor"},
+    "jobs": {"wrapperImage", "wrapperImagePullPolicy", "serviceAccounts", "keepFinishedFor"},
     "limits": {"runs", "runsPerGraph"},
     "log": {"level"},
     "shutdown": {"timeout"},

@@ -168,6 +168,45 @@ def check_pod_security(report, namespaces):
             report.expect(code == 0, f"Pod Security refuses {name} of {path.name}: {err.strip()}")
 
 
+def run_job(account, label="databuild.dev/run"):
+    """A Job as the operator makes it, under a service account."""
+    container = {"name": "job", "image": "registry.example.com/job:1"}
+    spec = {"containers": [container], "restartPolicy": "Never", "serviceAccountName": account}
+    return json.dumps({"apiVersion": "batch/v1", "kind": "Job",
+                       "metadata": {"name": "probe", "labels": {label: "probe"}},
+                       "spec": {"template": {"spec": spec}}})
+
+
+def check_service_accounts(report, namespaces):
+    """Runs get only the service accounts that their namespace lends, by the chart's admission policy."""
+    graph = namespaces["graph"]
+    code, policy, err = helm("template", f"probe-{graph}", str(CHART), "--namespace", namespaces["own"],
+                             "--kube-version", LEAST_KUBE_VERSION, "-s", "templates/jobpolicy.yaml")
+    report.expect(code == 0, f"the policy is not rendered: {err}")
+    try:
+        code, _, err = kubectl("apply", "-f", "-", stdin=policy)
+        report.expect(code == 0, f"the API server refuses the policy: {err}")
+
+        def create(account, **more):
+            code, _, err = kubectl("create", "-n", graph, "--dry-run=server", "-f", "-", stdin=run_job(account, **more))
+            return "taken" if code == 0 else err
+
+        deadline = time.monotonic() + 30  # the API server learns of a policy by a watch
+        while create("admin") == "taken" and time.monotonic() < deadline:
+            time.sleep(0.2)
+        report.expect("not allowed for runs in namespace" in create("admin"), f"admin: {create('admin')}")
+        report.expect(create("default") == "taken", f"default: {create('default')}")
+        report.expect(create("admin", label="app") == "taken", "the policy judges Jobs that are none of the operator's")
+        kubectl("annotate", "namespace", graph, "databuild.dev/allowed-service-accounts=reader, writer")
+        while create("writer") != "taken" and time.monotonic() < deadline:
+            time.sleep(0.2)
+        report.expect(create("writer") == "taken", f"writer: {create('writer')}")
+        report.expect(create("reader") == "taken", f"reader: {create('reader')}")
+        report.expect("list it in the annotation" in create("read"), f"read: {create('read')}")
+    finally:
+        kubectl("delete", "--ignore-not-found", "-f", "-", stdin=policy)
+
+
 def check_cluster(report):
     tag = secrets.token_hex(4)
     namespaces = {role: f"chart-{role}-{tag}" for role in ("own", "graph", "other")}
@@ -178,5 +217,6 @@ def check_cluster(report):
         check_installs(report, namespaces)
         check_pod_security(report, namespaces)
         check_rights(report, namespaces)
+        check_service_accounts(report, namespaces)
     finally:
         kubectl("delete", "namespace", *namespaces.values(), "--ignore-not-found", "--wait=false")

@@ -59,6 +59,7 @@ void LogChecker::Take(const v1::BuildEvent& event) {
 
 void LogChecker::TakeJob(const v1::BuildEvent& event) {
   const v1::JobEvent& job = event.job_event();
+  if (job.kind() == v1::JOB_KIND_CONFIGURE) return;  // makes nothing
   Run& run = runs_[job.job_run_id()];
   if (job.status_code() == v1::JOB_SCHEDULED) {
     run.refs = RefsOf(job.target_partitions());

@@ -8,6 +8,9 @@ namespace {
 // Makes nothing but failures, whatever the weather.
 constexpr char kDoomed[] = "doomed";
 
+// Asks its image from what its partitions are made: from raw ones.
+constexpr char kAsked[] = "asked";
+
 bool Starts(const std::string& ref, const char* kind) {
   return ref.starts_with(std::string(kind) + "/");
 }
@@ -57,6 +60,10 @@ void RandomWorld::PutJobs() {
                             {"clean/{date|-P1D..P0D}", "?total/{date|-P1D}"});
   world_.cluster.PutDataJob(kDoomed, {"doomed/{date}"}, {"raw/{date}"}).retry.limit = 1;
   world_.cluster.PutDataJob("after", {"after/{date}"}, {"doomed/{date}", "rates/{date}"});
+  ObservedDataJob& asked = world_.cluster.PutDataJob(kAsked, {"asked/{date}"});
+  asked.configure_container = true;
+  asked.args.clear();
+  asked.retry.limit = 2;
   world_.cluster.PutDataJob("stuck", {"stuck/{date}"}, {"rates/{date}", "nobody/{date}"});
 }
 
@@ -66,7 +73,9 @@ RandomWorld::Fate RandomWorld::FateOf(const std::string& ref) const {
   const std::string day = DayOf(ref);
   std::vector<std::string> inputs;
   if (Starts(ref, "nobody")) return Fate::kNoProducer;
-  if (Starts(ref, "clean") || Starts(ref, "bad") || Starts(ref, kDoomed)) inputs = {"raw/" + day};
+  if (Starts(ref, "clean") || Starts(ref, "bad") || Starts(ref, kDoomed) || Starts(ref, kAsked)) {
+    inputs = {"raw/" + day};
+  }
   if (Starts(ref, "total")) inputs = {"clean/" + DayBefore(day), "clean/" + day};
   if (Starts(ref, "after")) inputs = {"doomed/" + day, "rates/" + day};
   if (Starts(ref, "stuck")) inputs = {"rates/" + day, "nobody/" + day};
@@ -79,21 +88,29 @@ RandomWorld::Fate RandomWorld::FateOf(const std::string& ref) const {
 }
 
 std::string RandomWorld::Ref() {
-  static const char* kKinds[] = {"raw/",   "clean/", "clean/", "bad/",    "total/", "total/",
-                                 "rates/", "raw/",   "total/", "doomed/", "after/", "stuck/"};
+  static const char* kKinds[] = {"raw/",   "clean/", "clean/", "bad/",   "total/",
+                                 "total/", "rates/", "raw/",   "total/", "doomed/",
+                                 "after/", "stuck/", "asked/", "asked/"};
   return kKinds[Draw(std::size(kKinds))] + Day();
 }
 
 JobEnd RandomWorld::EndOf(const CreateJob& job) {
   if (job.job_label == kDoomed) return {"Failed", 1, {}, "Error"};
-  if (calm_) return JobEnd{};
+  const JobEnd good = job.configure ? AnswerTo(job, "raw") : JobEnd{};
+  if (calm_) return good;
   if (job.job_label == "clean" && Chance(10) && job.inputs.size() < 2) {
     return {"MissingDependencies", 75, {"rates/" + DayOf(job.outputs[0].first)}, "Error"};
   }
   if (Chance(15)) return {"Failed", 1, {}, "Error"};
   if (Chance(5)) return {"", 137, {}, "Error"};
   if (Chance(10)) return {"Hang", 0, {}, ""};
-  return {};
+  if (Chance(5)) {
+    JobEnd stuck;
+    stuck.waiting_reason = "ImagePullBackOff";
+    return stuck;
+  }
+  if (job.configure && Chance(10)) return AnswerTo(job, "no ref \\u0000");
+  return good;
 }
 
 // Every second world has faults, each of its own strength.
@@ -179,7 +196,7 @@ void RandomWorld::PutTaint() {
 
 // A new generation of a job, the same otherwise.
 void RandomWorld::ChangeJob() {
-  static const char* kLabels[] = {"raw", "clean", "total", "rates"};
+  static const char* kLabels[] = {"raw", "clean", "total", "rates", kAsked};
   const auto& jobs = world_.cluster.data_jobs();
   world_.cluster.Touch(*jobs.at(kLabels[Draw(std::size(kLabels))]));
 }

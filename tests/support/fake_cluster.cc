@@ -25,6 +25,21 @@ std::string ReceiptOf(const JobEnd& end) {
 
 }  // namespace
 
+JobEnd AnswerTo(const CreateJob& job, const std::string& input) {
+  std::string configs;
+  for (const auto& [ref, id] : job.outputs) {
+    const std::string n = ref.substr(ref.find('/') + 1);
+    configs += configs.empty() ? "" : ",";
+    configs += R"({"outputs":[{"str":")" + ref + R"("}],"args":["--n",")" + n +
+               R"("],"env":{"N":")" + n +
+               R"("},"inputs":[{"depTypeCode":"MATERIALIZE","partitionRef":{"str":")" + input +
+               "/" + n + R"("}}]})";
+  }
+  JobEnd end;
+  end.receipt_members = R"("configResponse":{"configs":[)" + configs + "]}";
+  return end;
+}
+
 std::string FakeCluster::NewUid() {
   char text[40];
   std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012llx",
@@ -305,6 +320,7 @@ std::map<std::string, std::vector<std::string>> FakeCluster::AtWork() const {
   std::map<std::string, std::vector<std::string>> runs;
   for (const auto& [run_id, job] : observed_) {
     if (job.pod && job.pod->finished_at) continue;
+    if (live.at(run_id).configure) continue;  // makes nothing
     for (const auto& [ref, instance] : live.at(run_id).outputs) runs[ref].push_back(run_id);
   }
   return runs;

@@ -36,6 +36,9 @@ struct JobEnd {
   std::string log = "";              // its newest lines
 };
 
+// The end of a run that asks an image which makes every output X/N from `input`/N.
+JobEnd AnswerTo(const CreateJob& job, const std::string& input);
+
 // What goes wrong between an operator and the cluster, each in percent of the chances it has.
 struct ClusterFaults {
   int hold_back = 0;  // a change is not delivered yet; later changes of others may be

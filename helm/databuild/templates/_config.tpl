@@ -42,6 +42,7 @@ metrics:
 jobs:
   wrapperImage: {{ include "databuild.image" . | quote }}
   wrapperImagePullPolicy: {{ .Values.image.pullPolicy }}
+  serviceAccounts: {{ eq (include "databuild.serviceAccountPolicy" .) "true" }}
   keepFinishedFor: {{ .Values.jobs.keepFinishedFor }}
 limits:
   runs: {{ int .Values.limits.runs }}

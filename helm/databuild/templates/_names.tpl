@@ -61,3 +61,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail (printf "watchNamespaces: %s is the operator's own namespace, which is never a graph" .Release.Namespace) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* "true" if the policy on the service accounts of runs is part of the release: it is cluster-wide, as its rights are. */}}
+{{- define "databuild.serviceAccountPolicy" -}}
+{{- and .Values.jobs.serviceAccountPolicy (not .Values.watchNamespaces) | ternary "true" "false" -}}
+{{- end -}}
