@@ -52,7 +52,14 @@ class Volume:
             with open(path, "w", encoding="utf-8") as file:
                 json.dump(refs, file)
             environment[f"DATABUILD_{name}_FILE"] = path
+        for name in ("MANIFEST", "MISSING"):
+            environment[f"DATABUILD_{name}"] = os.path.join(self.lists, name)
         return environment
+
+    def handed_back(self, name):
+        """What the last run left in DATABUILD_MANIFEST or DATABUILD_MISSING."""
+        with open(os.path.join(self.lists, name), encoding="utf-8") as file:
+            return json.load(file)
 
     def run(self, script, output, inputs=(), args=()):
         """One run as a process of its own, as in the container."""
@@ -145,6 +152,30 @@ class FlightsTest(unittest.TestCase):
         compared = self.volume.compare("--year")
         self.assertEqual(compared.returncode, 0, compared.stdout)
         self.assertIn("flights/yearly/year=2013: 336,776 flights of 16", compared.stdout)
+
+    def test_a_month_is_configured_by_the_image(self):
+        done = self.must_run("rollup.py", "unused", args=["config", "flights/monthly/month=2012-02"])
+        config, = json.loads(done.stdout)["configs"]
+        self.assertEqual(config["outputs"], [{"str": "flights/monthly/month=2012-02"}])
+        self.assertEqual(config["args"], ["monthly"])
+        inputs = [item["partitionRef"]["str"] for item in config["inputs"]]
+        self.assertEqual(inputs, [delays(date) for date in days("2012-02-01", 29)])
+
+    def test_a_year_says_which_months_it_lacks(self):
+        given = ["flights/monthly/month=2013-05"]
+        done = self.volume.run("rollup.py", "flights/yearly/year=2013", given, ["yearly"])
+        self.assertEqual(done.returncode, 75)
+        missing = self.volume.handed_back("MISSING")
+        self.assertEqual(len(missing), 11)
+        self.assertNotIn(given[0], missing)
+
+    def test_a_run_leaves_a_manifest_and_a_measurement(self):
+        done = self.must_run("extract.py", raw("2013-01-05"))
+        rows = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual(rows["name"], "rows_written")
+        manifest = self.volume.handed_back("MANIFEST")
+        self.assertEqual(manifest["outputs"], [raw("2013-01-05")])
+        self.assertEqual(manifest["metadata"], {raw("2013-01-05"): f"{rows['value']} rows"})
 
     def test_a_day_outside_the_data_set_is_refused_by_name(self):
         done = self.volume.run("extract.py", raw("2012-12-31"))

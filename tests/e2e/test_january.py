@@ -36,6 +36,12 @@ class JanuaryTest(EndToEndTest):
         runs = self.graph.api().job_runs()
         self.assertEqual({run["status_code"] for run in runs}, {"JOB_COMPLETED"})
         self.assertEqual(len(runs), 66)
+        every = self.graph.api().walk("job_runs", "job_runs", include_configure="true")
+        self.assertEqual(len(every), 67, "the image of monthly is asked once how it makes January")
+        month = self.graph.api().page("partitions/flights%2Fmonthly%2Fmonth=2013-01")
+        self.assertEqual(month["manifests"][0]["metadata"],
+                         {"flights/monthly/month=2013-01": "16 rows"})
+        self.assertEqual(len(month["upstream"]), 31)
 
     @long_form
     def test_the_year_is_built_and_its_figures_are_right(self):

@@ -74,7 +74,17 @@ def write_table(ref, columns, rows):
     write(ref, (",".join(map(str, line)).encode() + b"\n" for line in table))
 
 
+def report_missing(refs):
+    """Ends the run: it cannot make anything before these are there."""
+    with open(os.environ["DATABUILD_MISSING"], "w", encoding="utf-8") as file:
+        json.dump(refs, file)
+    sys.exit(75)
+
+
 def report(ref, count):
-    """A line for people and a measurement for machines; both end up in the run's log."""
+    """A line for people, a measurement for machines, and the manifest that stays with the data."""
+    if "DATABUILD_MANIFEST" in os.environ:
+        with open(os.environ["DATABUILD_MANIFEST"], "w", encoding="utf-8") as file:
+            json.dump({"outputs": [ref], "metadata": {ref: f"{count} rows"}}, file)
     print(f"wrote {ref}: {count} rows", flush=True)
     print(json.dumps({"name": "rows_written", "value": count, "unit": "rows"}), flush=True)
