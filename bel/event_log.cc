@@ -7,10 +7,10 @@
 #include "bel/base/uuid.h"
 #include "bel/event_codec.h"
 #include "bel/event_id_window.h"
+#include "bel/log_base.h"
 #include "bel/log_verifier.h"
 #include "bel/log_watchers.h"
 #include "bel/postings.h"
-#include "bel/state_snapshot.h"
 #include "bel/status_overlay.h"
 #include "bel/tail_ring.h"
 
@@ -79,10 +79,9 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
   ASSIGN_OR_RETURN(const Acquired acquired,
                    set.storage->Acquire({set.graph, set.holder, set.cluster_uid}));
   log->log_id_ = acquired.log_id;
-  log->floor_ = acquired.floor;
+  log->NoteFloor(acquired.floor);
   const TimeNs started = set.clock->Now();
-  log->LoadSnapshot(acquired);
-  RETURN_IF_ERROR(log->RequireBeginning(acquired));
+  RETURN_IF_ERROR(log->LoadOrigin(acquired));
   log->in_flight_ = std::make_unique<InFlight>(*log->state_);
   RETURN_IF_ERROR(log->Replay(acquired));
   log->JoinWriter(acquired);
@@ -95,48 +94,26 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
                                      {"log_id", acquired.log_id},
                                      {"epoch", acquired.epoch},
                                      {"head", acquired.head},
-                                     {"snapshot", log->opened_from_snapshot_},
+                                     {"replayed_from", log->opened_from_},
                                      {"replay_ms", (set.clock->Now() - started) / kMillisecond}});
   return log;
 }
 
-// Begins with the newest snapshot that can be used; without one the whole log is replayed.
-void EventLog::LoadSnapshot(const Acquired& acquired) {
-  if (options_.snapshot_folder.empty()) return;
-  for (const std::string& path : ListSnapshots(options_.snapshot_folder)) {
-    Status read = Error{Errc::kOutOfRange, path + " is not within the log"};
-    if (SnapshotIdx(path) >= acquired.floor && SnapshotIdx(path) <= acquired.head) {
-      read = ReadSnapshot(path, log_id_, *state_, *postings_);
-    }
-    if (read.ok()) {
-      opened_from_snapshot_ = state_->idx();
-      head_.store(opened_from_snapshot_, std::memory_order_release);
-      return;
-    }
-    LogWarn("snapshot ignored", {{"graph", options_.graph}, {"error", read.error().message}});
-    state_ = std::make_unique<BuildState>();
-    postings_ = std::make_unique<Postings>();
-  }
-}
-
-// What retention has removed must be in the snapshot: a fold of the rest alone would be wrong.
-Status EventLog::RequireBeginning(const Acquired& acquired) const {
-  if (opened_from_snapshot_ >= acquired.floor) return {};
-  const std::string& folder = options_.snapshot_folder;
-  return Error{Errc::kOutOfRange,
-               "log of graph " + options_.graph + ": the events up to idx " +
-                   std::to_string(acquired.floor) + " are gone and " +
-                   (folder.empty() ? "no folder of snapshots is set"
-                                   : "no snapshot in " + folder + " reaches that far") +
-                   "; put a snapshot of idx " + std::to_string(acquired.floor) +
-                   " or later of this log there"};
+Status EventLog::LoadOrigin(const Acquired& acquired) {
+  ASSIGN_OR_RETURN(Fold fold, ReadOrigin({options_.storage, options_.graph, acquired,
+                                          options_.snapshot_folder}));
+  state_ = std::move(fold.state);
+  postings_ = std::move(fold.postings);
+  opened_from_ = state_->idx();
+  head_.store(opened_from_, std::memory_order_release);
+  return {};
 }
 
 // From the snapshot on; of the events before it the newest are read too, for their ids and the
 // tail. While a page is folded the next one is read.
 Status EventLog::Replay(const Acquired& acquired) {
   const int64_t window = acquired.head - static_cast<int64_t>(kDedupeWindow);
-  int64_t idx = std::max(acquired.floor, std::min(opened_from_snapshot_, window));
+  int64_t idx = std::max(acquired.floor, std::min(opened_from_, window));
   const auto read = [&](int64_t since_idx) {
     ListRange range = kReplayPage;
     range.since_idx = since_idx;
@@ -169,7 +146,7 @@ Status EventLog::FoldStored(const StoredEvent& stored, const Acquired& acquired)
     return Error{good.error().code, "log of graph " + options_.graph + ": " + good.error().message};
   }
   // Nobody reads yet: no lock.
-  if (stored.idx > opened_from_snapshot_) {
+  if (stored.idx > opened_from_) {
     state_->Apply(event);
     postings_->Add(event, *state_);
     head_.store(stored.idx, std::memory_order_release);
@@ -292,6 +269,16 @@ int64_t EventLog::epoch() const { return writer_->View(*stream_).epoch; }
 
 Verification EventLog::verification() const {
   return verifier_ == nullptr ? Verification() : verifier_->result();
+}
+
+void EventLog::NoteFloor(int64_t floor) const {
+  int64_t known = floor_.load();
+  while (floor > known && !floor_.compare_exchange_weak(known, floor)) {
+  }
+}
+
+void EventLog::WantBase() const {
+  if (verifier_ != nullptr) verifier_->WantBase();
 }
 
 LogHealth EventLog::health() const {

@@ -101,6 +101,7 @@ struct Verification {
   uint64_t rounds = 0;       // times that everything was compared
   uint64_t mismatches = 0;   // pieces that differed; the log names them
   int64_t snapshot_idx = 0;  // of the newest snapshot
+  int64_t base_idx = 0;      // of the newest base written since Open
 };
 
 // How filtered pages were answered.
@@ -117,7 +118,8 @@ class EventLog {
  public:
   // Acquires the stream (fencing the writer before), replays it into the BuildState, then is ready
   // to append. Also kUnsupported: the log holds kinds of events this release does not know;
-  // kOutOfRange: retention has removed events that no snapshot covers.
+  // kOutOfRange: retention has removed events that neither base nor snapshot covers. Its bases may
+  // be of another release: kUnsupported too.
   static Result<std::unique_ptr<EventLog>> Open(LogOptions options);
   ~EventLog();
   EventLog(const EventLog&) = delete;
@@ -153,11 +155,17 @@ class EventLog {
   const std::string& log_id() const { return log_id_; }
   int64_t head() const { return head_.load(std::memory_order_acquire); }
   int64_t epoch() const;
-  int64_t floor() const { return floor_; }
+  // Rises while the log is open, when retention gives up events.
+  int64_t floor() const { return floor_.load(std::memory_order_acquire); }
+  // The storage's floor is at least this. Never goes back.
+  void NoteFloor(int64_t floor) const;
+  // Asks the verifier, if there is one, for a base that is newer than the last one. It comes when
+  // both folds have been compared and agree.
+  void WantBase() const;
   LogHealth health() const;
   FilteredPages filtered_pages() const;
-  // Position of the snapshot that Open began with; 0: none.
-  int64_t opened_from_snapshot() const { return opened_from_snapshot_; }
+  // Position of the snapshot or base that Open began with; 0: none.
+  int64_t opened_from() const { return opened_from_; }
   Verification verification() const;  // zeros without a verifier
   // Events refused by CheckTransition since Open.
   uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
@@ -170,8 +178,7 @@ class EventLog {
   explicit EventLog(LogOptions options);
   Status Replay(const Acquired& acquired);
   Status FoldStored(const StoredEvent& stored, const Acquired& acquired);
-  void LoadSnapshot(const Acquired& acquired);
-  Status RequireBeginning(const Acquired& acquired) const;
+  Status LoadOrigin(const Acquired& acquired);
   void JoinWriter(const Acquired& acquired);
   Result<std::vector<int64_t>> Accept(std::span<v1::BuildEvent> events);
   Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
@@ -204,7 +211,7 @@ class EventLog {
 
   LogOptions options_;
   std::string log_id_;
-  int64_t floor_ = 0;
+  mutable std::atomic<int64_t> floor_ = 0;
 
   std::unique_ptr<LogWriter> own_writer_;  // when options.writer is nullptr
   LogWriter* writer_ = nullptr;
@@ -220,7 +227,7 @@ class EventLog {
   std::unique_ptr<Postings> postings_;
   std::atomic<int64_t> head_ = 0;  // changes under state_mutex_
   std::atomic<uint64_t> rejected_ = 0;
-  int64_t opened_from_snapshot_ = 0;
+  int64_t opened_from_ = 0;
   mutable std::atomic<uint64_t> pages_by_postings_ = 0, pages_by_scan_ = 0;
 
   std::shared_ptr<Watchers> watchers_;

@@ -128,6 +128,7 @@ Result<StoredPage> EventLog::ReadStored(const ListRange& range) const {
     return Error{Errc::kCorrupt,
                  "log of graph " + options_.graph + " was replaced; restart the operator"};
   }
+  NoteFloor(stored.at.floor);
   return stored;
 }
 
@@ -184,7 +185,8 @@ Status EventLog::TakeCandidates(Scan& scan, const Candidates& candidates) const 
 }
 
 Result<RawPage> EventLog::ListOnce(const ListRequest& request, int64_t since_idx) const {
-  if (since_idx < floor_) return BelowFloor(options_.graph, since_idx, floor_);
+  const int64_t floor = this->floor();
+  if (since_idx < floor) return BelowFloor(options_.graph, since_idx, floor);
   Scan scan;
   scan.matcher = request.matcher != nullptr && !request.matcher->matches_all()
                      ? request.matcher.get()
@@ -196,7 +198,7 @@ Result<RawPage> EventLog::ListOnce(const ListRequest& request, int64_t since_idx
   scan.page.log_id = log_id_;
   scan.page.epoch = epoch();
   scan.page.head_idx = scan.head;
-  scan.page.floor_idx = floor_;
+  scan.page.floor_idx = floor;
   const bool filtered = scan.matcher != nullptr;
   while (!scan.Done()) {
     if (scan.by_postings) {

@@ -44,52 +44,97 @@ Status ReadBack(Storage& storage, const std::string& graph,
   return {};
 }
 
-// The highest idx that retention gives up: the end of a segment of which no event is wanted.
-Result<int64_t> WantedFloor(Storage& storage, const KeptLog& log, const KeepOptions& options,
-                            TimeNs now) {
-  ASSIGN_OR_RETURN(const GraphHead head, storage.Head(log.graph));
-  if (options.keep_events <= 0 && options.keep_for <= 0) return head.at.floor;
-  ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, storage.Segments(log.graph));
-  int64_t floor = head.at.floor;
-  for (const SegmentInfo& segment : segments) {
-    const bool many =
-        options.keep_events <= 0 || segment.last_idx <= head.at.head - options.keep_events;
-    const bool old = options.keep_for <= 0 || segment.last_ts < now - options.keep_for;
-    if (!many || !old || segment.last_idx > log.floor_limit) break;
-    floor = segment.last_idx;
+// One round for one log.
+class Round {
+ public:
+  Round(Storage& storage, const KeptLog& log, const KeepOptions& options, TimeNs now)
+      : storage_(storage), log_(log), options_(options), now_(now) {}
+
+  Status Seal(KeepReport& report) const {
+    ASSIGN_OR_RETURN(const GraphHead head, storage_.Head(log_.graph));
+    int64_t sealed = head.at.sealed;
+    while (true) {
+      ASSIGN_OR_RETURN(const bool due, Due(head, sealed + options_.segment_events));
+      if (!due) return {};
+      if (report.segments_sealed == options_.max_segments) {
+        report.more = true;
+        return {};
+      }
+      ASSIGN_OR_RETURN(const auto events,
+                       NextRange(storage_, log_.graph, sealed, options_.segment_events));
+      RETURN_IF_ERROR(storage_.PutSegment(log_.graph, log_.epoch, EncodeSegment(events)));
+      RETURN_IF_ERROR(ReadBack(storage_, log_.graph, events));
+      ++report.segments_sealed;
+      sealed = events.back().idx;
+    }
   }
-  return floor;
-}
+
+  // Also what an earlier round sealed and did not come to remove.
+  Status RemoveRows(KeepReport& report) const {
+    while (true) {
+      ASSIGN_OR_RETURN(const int64_t removed, storage_.DropSealedRows(log_.graph, log_.epoch));
+      if (removed == 0) return {};
+      report.rows_removed += removed;
+    }
+  }
+
+  // To the highest end of a segment that is both unwanted and in a base.
+  Status RaiseFloor(KeepReport& report) const {
+    ASSIGN_OR_RETURN(const GraphHead head, storage_.Head(log_.graph));
+    report.floor = report.wanted_floor = head.at.floor;
+    if (!Retention()) return {};
+    ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, storage_.Segments(log_.graph));
+    ASSIGN_OR_RETURN(const std::vector<BaseInfo> bases, storage_.Bases(log_.graph));
+    const int64_t covered = bases.empty() ? 0 : bases.front().idx;
+    int64_t floor = head.at.floor;
+    for (const SegmentInfo& segment : segments) {
+      if (!Unwanted(head.at.head - segment.last_idx, segment.last_ts)) break;
+      report.wanted_floor = segment.last_idx;
+      if (segment.last_idx <= covered) floor = segment.last_idx;
+    }
+    if (floor < report.wanted_floor && log_.want_base) log_.want_base();
+    if (floor == head.at.floor) return {};
+    RETURN_IF_ERROR(storage_.RaiseFloor(log_.graph, log_.epoch, floor));
+    report.floor = floor;
+    report.floor_raised = true;
+    if (log_.floor_raised) log_.floor_raised(floor);
+    return {};
+  }
+
+ private:
+  bool Retention() const { return options_.max_events > 0 || options_.max_age > 0; }
+
+  // Whether retention gives up an event of this position and time.
+  bool Unwanted(int64_t newer, TimeNs ts) const {
+    return (options_.max_events > 0 && newer >= options_.max_events) ||
+           (options_.max_age > 0 && ts < now_ - options_.max_age);
+  }
+
+  // Whether the segment up to `last` is to be sealed: it is not hot any more, or retention wants
+  // it gone.
+  Result<bool> Due(const GraphHead& head, int64_t last) const {
+    if (last > head.at.head) return false;
+    if (last <= head.at.head - options_.hot_events) return true;
+    if (!Retention()) return false;
+    ASSIGN_OR_RETURN(const StoredPage page, storage_.List(log_.graph, {last - 1, 1, 1}));
+    return !page.events.empty() && Unwanted(head.at.head - last, page.events.front().ts);
+  }
+
+  Storage& storage_;
+  const KeptLog& log_;
+  const KeepOptions& options_;
+  const TimeNs now_;
+};
 
 }  // namespace
 
 Result<KeepReport> KeepLog(Storage& storage, const KeptLog& log, const KeepOptions& options,
                            TimeNs now) {
+  const Round round(storage, log, options, now);
   KeepReport report;
-  ASSIGN_OR_RETURN(const GraphHead head, storage.Head(log.graph));
-  int64_t sealed = head.at.sealed;
-  while (sealed + options.segment_events <= head.at.head - options.hot_events) {
-    if (report.segments_sealed == options.max_segments) {
-      report.more = true;
-      break;
-    }
-    ASSIGN_OR_RETURN(const auto events,
-                     NextRange(storage, log.graph, sealed, options.segment_events));
-    RETURN_IF_ERROR(storage.PutSegment(log.graph, log.epoch, EncodeSegment(events)));
-    RETURN_IF_ERROR(ReadBack(storage, log.graph, events));
-    ++report.segments_sealed;
-    sealed = events.back().idx;
-  }
-  // Also what an earlier round sealed and did not come to remove.
-  while (true) {
-    ASSIGN_OR_RETURN(const int64_t removed, storage.DropSealedRows(log.graph, log.epoch));
-    if (removed == 0) break;
-    report.rows_removed += removed;
-  }
-  ASSIGN_OR_RETURN(report.floor, WantedFloor(storage, log, options, now));
-  if (report.floor > head.at.floor) {
-    RETURN_IF_ERROR(storage.RaiseFloor(log.graph, log.epoch, report.floor));
-  }
+  RETURN_IF_ERROR(round.Seal(report));
+  RETURN_IF_ERROR(round.RemoveRows(report));
+  RETURN_IF_ERROR(round.RaiseFloor(report));
   return report;
 }
 
@@ -113,11 +158,13 @@ bool LogKeeper::Round(const std::stop_token& stop) {
       continue;
     }
     more = more || report->more;
-    if (report->segments_sealed == 0 && report->rows_removed == 0) continue;
-    LogInfo("old events sealed", {{"graph", log.graph},
-                                  {"segments", report->segments_sealed},
-                                  {"rows_removed", report->rows_removed},
-                                  {"floor", report->floor}});
+    if (report->segments_sealed == 0 && report->rows_removed == 0 && !report->floor_raised) {
+      continue;
+    }
+    LogInfo("old events put in order", {{"graph", log.graph},
+                                        {"segments", report->segments_sealed},
+                                        {"rows_removed", report->rows_removed},
+                                        {"floor", report->floor}});
   }
   return more;
 }

@@ -1,6 +1,6 @@
 // LogKeeper: the upkeep of logs whose events have become many. Old ranges are sealed into segments,
 // read back and compared, and only then taken out of the rows; what retention no longer wants goes
-// by whole segments. By default everything is kept.
+// by whole segments, once a base stands for it. By default everything is kept.
 //
 // Each step is one fenced transaction of the storage, so a crash between any two leaves a complete
 // log, and the next round goes on where this one ended.
@@ -25,24 +25,29 @@ namespace databuild {
 struct KeepOptions {
   int64_t hot_events = 1'000'000;           // the newest, which always stay rows
   int64_t segment_events = kSegmentEvents;  // of one segment; only full ones are made
-  int64_t keep_events = 0;                  // at least these newest events stay; 0: all
-  DurationNs keep_for = 0;                  // events younger than this stay; 0: all
-  int64_t max_segments = 64;                // of one round, so that no graph holds up another
+  // What retention gives up: events that have more than so many newer ones, and events older than
+  // this. 0: none on that account.
+  int64_t max_events = 0;
+  DurationNs max_age = 0;
+  int64_t max_segments = 64;  // of one round, so that no graph holds up another
 };
 
 // One graph's log that this process writes.
 struct KeptLog {
   std::string graph;
   int64_t epoch = 0;
-  // The floor never passes this: events that a restart still needs (newest snapshot). 0: retention
-  // stays off.
-  int64_t floor_limit = 0;
+  // Retention would give up events that no base stands for. May be empty.
+  std::function<void()> want_base = nullptr;
+  // The storage's floor was raised. May be empty.
+  std::function<void(int64_t floor)> floor_raised = nullptr;
 };
 
 struct KeepReport {
   int64_t segments_sealed = 0;
   int64_t rows_removed = 0;
   int64_t floor = 0;
+  int64_t wanted_floor = 0;  // what retention would give up if a base stood for it
+  bool floor_raised = false;
   bool more = false;  // max_segments were made; there is more to do
 };
 

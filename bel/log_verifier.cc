@@ -8,6 +8,7 @@
 
 #include "bel/base/log.h"
 #include "bel/event_codec.h"
+#include "bel/log_base.h"
 #include "bel/state_snapshot.h"
 
 namespace databuild {
@@ -35,7 +36,7 @@ LogVerifier::LogVerifier(Options options)
 }
 
 Verification LogVerifier::result() const {
-  return {idx_.load(), rounds_.load(), mismatches_.load(), snapshot_idx_.load()};
+  return {idx_.load(), rounds_.load(), mismatches_.load(), snapshot_idx_.load(), base_idx_.load()};
 }
 
 void LogVerifier::Pause(const std::stop_token& stop, DurationNs time) {
@@ -43,24 +44,21 @@ void LogVerifier::Pause(const std::stop_token& stop, DurationNs time) {
   wake_.wait_for(lock, stop, std::chrono::nanoseconds(time), [] { return false; });
 }
 
-// The beginning of the second fold: nothing, or the newest snapshot where events are gone.
+// The beginning of the second fold: nothing, or the newest base or snapshot where events are gone.
 Status LogVerifier::Start() {
-  state_ = std::make_unique<BuildState>();
-  postings_ = std::make_unique<Postings>();
-  idx_ = 0;
-  if (options_.log->floor() == 0) return {};
-  for (const std::string& path : ListSnapshots(options_.snapshot_folder)) {
-    if (SnapshotIdx(path) < options_.log->floor()) break;
-    const Status read = ReadSnapshot(path, options_.log->log_id(), *state_, *postings_);
-    if (read.ok()) {
-      idx_ = state_->idx();
-      return {};
-    }
-    state_ = std::make_unique<BuildState>();
-    postings_ = std::make_unique<Postings>();
+  Fold fold;
+  ASSIGN_OR_RETURN(const GraphHead head, options_.storage->Head(options_.log->graph()));
+  if (head.at.log_id != options_.log->log_id()) {
+    return Error{Errc::kCorrupt, "the stored log is not the one that was opened"};
   }
-  return Error{Errc::kOutOfRange, "the events up to " + std::to_string(options_.log->floor()) +
-                                      " are gone and no snapshot stands for them"};
+  if (head.at.floor > 0) {
+    ASSIGN_OR_RETURN(fold, ReadOrigin({options_.storage, options_.log->graph(), head.at,
+                                       options_.snapshot_folder}));
+  }
+  state_ = std::move(fold.state);
+  postings_ = std::move(fold.postings);
+  idx_ = state_->idx();
+  return {};
 }
 
 void LogVerifier::Run(const std::stop_token& stop) {
@@ -76,6 +74,9 @@ void LogVerifier::Run(const std::stop_token& stop) {
     if (done.ok()) done = FoldTo(options_.log->head(), stop);
     if (done.ok()) MaybeSnapshot();
     if (done.ok() && idx_ != compared_) done = CompareAll(stop);
+    if (done.ok()) done = MaybeBase();
+    // The floor has passed the second fold: it begins anew, at the base.
+    if (!done.ok() && done.error().code == Errc::kOutOfRange) state_.reset();
     if (!done.ok() && done.error().message != last_error) {
       last_error = done.error().message;
       LogWarn("build event log cannot be verified now",
@@ -159,6 +160,53 @@ void LogVerifier::MaybeSnapshot() {
   LogInfo("snapshot written", {{"graph", options_.log->graph()},
                                {"idx", idx_.load()},
                                {"took_ms", (MonotonicNow() - snapshot_at_) / kMillisecond}});
+}
+
+Status LogVerifier::MaybeBase() {
+  if (!base_wanted_ || idx_ <= base_idx_ || rounds_ == 0 || mismatches_ != 0) return {};
+  if (base_at_ != 0 && MonotonicNow() - base_at_ < options_.snapshot_interval) return {};
+  base_at_ = MonotonicNow();
+  base_wanted_ = false;
+  const Status written = WriteBase();
+  if (written.ok()) return {};
+  // Somebody else writes the log now, which is said elsewhere.
+  if (written.error().code == Errc::kFenced) return {};
+  LogWarn("base not written; the floor stays",
+          {{"graph", options_.log->graph()}, {"error", written.error().message}});
+  return written;
+}
+
+Status LogVerifier::WriteBase() {
+  const BaseTarget target{options_.storage, options_.log->graph(), options_.log->epoch()};
+  ASSIGN_OR_RETURN(const std::vector<BaseInfo> known, target.storage->Bases(target.graph));
+  if (!known.empty() && known.front().idx == idx_) {
+    // Finished by a process that ended right then.
+    RETURN_IF_ERROR(target.storage->DropBases(target.graph, target.epoch, idx_));
+    base_idx_ = idx_.load();
+    return {};
+  }
+  ASSIGN_OR_RETURN(const BaseInfo base, StoreBase(target, *state_, *postings_));
+  const uint64_t digest = StateDigest(*state_);
+  // What was read back takes the place of the second fold: there are never three of them, and what
+  // is compared from now on stands on the base.
+  state_.reset();
+  postings_.reset();
+  ASSIGN_OR_RETURN(Fold fold, ReadBase(*options_.storage, target.graph, base));
+  if (StateDigest(*fold.state) != digest) {
+    return Error{Errc::kCorrupt, "the base of idx " + std::to_string(base.idx) + " of graph " +
+                                     target.graph + " does not read back as it was written"};
+  }
+  state_ = std::move(fold.state);
+  postings_ = std::move(fold.postings);
+  state_->BeginReplay();
+  RETURN_IF_ERROR(options_.storage->FinishBase(target.graph, target.epoch, base));
+  RETURN_IF_ERROR(options_.storage->DropBases(target.graph, target.epoch, base.idx));
+  base_idx_ = base.idx;
+  LogInfo("base written", {{"graph", target.graph},
+                           {"idx", base.idx},
+                           {"bytes", base.bytes},
+                           {"took_ms", (MonotonicNow() - base_at_) / kMillisecond}});
+  return {};
 }
 
 }  // namespace databuild

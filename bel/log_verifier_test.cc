@@ -131,11 +131,11 @@ TEST_F(LogVerifierTest, AFoldThatIsNotWhatTheLogSaysIsFound) {
 TEST_F(LogVerifierTest, ARestartBeginsWithTheNewestSnapshot) {
   History();
   const auto replayed = OpenLog(Options());
-  EXPECT_EQ(replayed->opened_from_snapshot(), 0);
+  EXPECT_EQ(replayed->opened_from(), 0);
   const uint64_t digest = DigestOf(*replayed);
   const auto log = OpenFromSnapshot();
-  EXPECT_GE(log->opened_from_snapshot(), kWants);
-  EXPECT_LT(log->opened_from_snapshot(), kWants + 70);
+  EXPECT_GE(log->opened_from(), kWants);
+  EXPECT_LT(log->opened_from(), kWants + 70);
   EXPECT_EQ(log->head(), kWants + 70);
   EXPECT_EQ(DigestOf(*log), digest);
   EXPECT_EQ(ReadWhole(*log).size(), static_cast<size_t>(kWants + 70));
@@ -164,12 +164,12 @@ TEST_F(LogVerifierTest, ADamagedSnapshotIsPassedOver) {
   std::filesystem::resize_file(paths[0], std::filesystem::file_size(paths[0]) - 1);
   {
     const auto log = OpenFromSnapshot();
-    EXPECT_EQ(log->opened_from_snapshot(), SnapshotIdx(paths[1]));
+    EXPECT_EQ(log->opened_from(), SnapshotIdx(paths[1]));
     EXPECT_EQ(DigestOf(*log), digest);
   }
   std::filesystem::resize_file(paths[1], 100);
   const auto log = OpenFromSnapshot();
-  EXPECT_EQ(log->opened_from_snapshot(), 0);
+  EXPECT_EQ(log->opened_from(), 0);
   EXPECT_EQ(DigestOf(*log), digest);
 }
 
@@ -185,7 +185,7 @@ TEST_F(LogVerifierTest, ASnapshotOfAnotherLogIsPassedOver) {
   }
   options.snapshot_folder = folder_.path();
   const auto log = OpenLog(options);
-  EXPECT_EQ(log->opened_from_snapshot(), 0);
+  EXPECT_EQ(log->opened_from(), 0);
   EXPECT_EQ(log->head(), 2 * kWants);
 }
 

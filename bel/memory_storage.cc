@@ -158,6 +158,7 @@ Status MemoryStorage::RaiseFloor(const std::string& graph, int64_t epoch, int64_
   std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
   if (floor > log->head.at.sealed) return FloorNotSealed(graph, floor, log->head.at.sealed);
+  RETURN_IF_ERROR(CheckFloor(graph, floor, log->bases));
   log->head.at.floor = std::max(log->head.at.floor, floor);
   std::erase_if(log->segments, [&](const auto& entry) { return entry.second.last_idx <= floor; });
   return {};
@@ -173,6 +174,78 @@ Result<std::vector<SegmentInfo>> MemoryStorage::Segments(const std::string& grap
         {first, segment.last_idx, segment.last_ts, static_cast<int64_t>(segment.bytes.size())});
   }
   return segments;
+}
+
+Status MemoryStorage::PutBaseChunk(const std::string& graph, int64_t epoch,
+                                   const BaseChunk& chunk) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  const bool added = log->chunks[chunk.idx].try_emplace(chunk.number, chunk.bytes).second;
+  if (added) return {};
+  return BadBase(graph, {chunk.idx}, "has chunk " + std::to_string(chunk.number) + " already");
+}
+
+Result<std::string> MemoryStorage::ReadBaseChunk(const std::string& graph, int64_t idx,
+                                                 int32_t number) {
+  std::lock_guard lock(mutex_);
+  const auto found = logs_.find(graph);
+  if (found == logs_.end()) return NoSuchGraph(graph);
+  const auto base = found->second.chunks.find(idx);
+  if (base == found->second.chunks.end()) return NoSuchBase(graph, idx);
+  const auto chunk = base->second.find(number);
+  if (chunk == base->second.end()) return NoSuchBase(graph, idx);
+  return chunk->second;
+}
+
+Status MemoryStorage::FinishBase(const std::string& graph, int64_t epoch, const BaseInfo& base) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  int64_t bytes = 0;
+  const auto& chunks = log->chunks[base.idx];
+  for (const auto& [number, chunk] : chunks) bytes += static_cast<int64_t>(chunk.size());
+  if (chunks.empty() || bytes != base.bytes || chunks.size() != static_cast<size_t>(base.chunks) ||
+      chunks.rbegin()->first != base.chunks - 1) {
+    return BadBase(graph, base, "is not whole");
+  }
+  if (log->head.at.head > 0 && base.idx > log->head.at.head) {
+    return BadBase(graph, base, "lies beyond the head");
+  }
+  const auto before = std::find_if(log->bases.begin(), log->bases.end(),
+                                   [&](const BaseInfo& known) { return known.idx <= base.idx; });
+  if (before != log->bases.end() && before->idx == base.idx) {
+    return BadBase(graph, base, "is there already");
+  }
+  log->bases.insert(before, base);
+  return {};
+}
+
+Status MemoryStorage::DropBases(const std::string& graph, int64_t epoch, int64_t idx) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  RETURN_IF_ERROR(CheckDropBases(log->head, idx, log->bases));
+  std::erase_if(log->bases, [&](const BaseInfo& base) { return base.idx < idx; });
+  std::erase_if(log->chunks, [&](const auto& entry) {
+    return std::none_of(log->bases.begin(), log->bases.end(),
+                        [&](const BaseInfo& base) { return base.idx == entry.first; });
+  });
+  return {};
+}
+
+Result<std::vector<BaseInfo>> MemoryStorage::Bases(const std::string& graph) {
+  std::lock_guard lock(mutex_);
+  const auto found = logs_.find(graph);
+  if (found == logs_.end()) return NoSuchGraph(graph);
+  return found->second.bases;
+}
+
+Status MemoryStorage::BeginAt(const std::string& graph, int64_t epoch, int64_t floor) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Log * log, Owned(graph, epoch));
+  Acquired& at = log->head.at;
+  if (at.head != 0) return NotEmpty(graph, at.head);
+  RETURN_IF_ERROR(CheckFloor(graph, floor, log->bases));
+  at.head = at.floor = at.sealed = floor;
+  return {};
 }
 
 }  // namespace databuild

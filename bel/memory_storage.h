@@ -30,13 +30,21 @@ class MemoryStorage final : public Storage {
   Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override;
   Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override;
   Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override;
+  Status PutBaseChunk(const std::string& graph, int64_t epoch, const BaseChunk& chunk) override;
+  Result<std::string> ReadBaseChunk(const std::string& graph, int64_t idx, int32_t number) override;
+  Status FinishBase(const std::string& graph, int64_t epoch, const BaseInfo& base) override;
+  Status DropBases(const std::string& graph, int64_t epoch, int64_t idx) override;
+  Result<std::vector<BaseInfo>> Bases(const std::string& graph) override;
+  Status BeginAt(const std::string& graph, int64_t epoch, int64_t floor) override;
   const char* name() const override { return "memory"; }
 
  private:
   struct Log {
     GraphHead head;
-    std::deque<StoredEvent> events;       // the rows, in order
-    std::map<int64_t, Segment> segments;  // by first idx
+    std::deque<StoredEvent> events;                            // the rows, in order
+    std::map<int64_t, Segment> segments;                       // by first idx
+    std::vector<BaseInfo> bases;                               // newest first
+    std::map<int64_t, std::map<int32_t, std::string>> chunks;  // by idx of the base and number
   };
   Result<int64_t> AppendOne(const AppendBatch& batch);
   Result<Log*> Owned(const std::string& graph, int64_t epoch);

@@ -142,6 +142,17 @@ TEST_F(SqliteFile, OnlySealedRowsMayGoAndOnlySegmentsBelowTheFloor) {
     EXPECT_NE(refused.error().message.find("append-only"), std::string::npos)
         << refused.error().message;
   }
+  ASSERT_TRUE(storage->PutBaseChunk("sales", epoch, {3, 0, "base"}).ok());
+  ASSERT_TRUE(storage->FinishBase("sales", epoch, {3, 2, 1, 4, 0}).ok());
+  // What is sealed and in a base may go; the base may not, once it did.
+  for (const char* sql :
+       {"DELETE FROM bel_base_chunks", "UPDATE bel_base_chunks SET bytes = x'00'",
+        "UPDATE bel_bases SET idx = 6", "UPDATE bel_head SET sealed_idx = 4, floor_idx = 4"}) {
+    const Status refused = Connect()->Run(sql);
+    ASSERT_FALSE(refused.ok()) << sql;
+    EXPECT_NE(refused.error().message.find("append-only"), std::string::npos)
+        << refused.error().message;
+  }
   EXPECT_EQ(storage->List("sales", {})->events.size(), 6u);
   ASSERT_TRUE(Connect()->Run("DROP TRIGGER bel_segments_no_update").ok());
   ASSERT_TRUE(Connect()->Run("UPDATE bel_segments SET bytes = substr(bytes, 1, 40)").ok());
@@ -159,12 +170,17 @@ TEST_F(SqliteFile, ReadingBelowTheFloorNamesTheFloor) {
   const int64_t epoch = storage->Head("sales")->at.epoch;
   const auto sealed = storage->List("sales", {0, 3, 1 << 20})->events;
   ASSERT_TRUE(storage->PutSegment("sales", epoch, EncodeSegment(sealed)).ok());
+  ASSERT_TRUE(storage->PutBaseChunk("sales", epoch, {3, 0, "base"}).ok());
+  ASSERT_TRUE(storage->FinishBase("sales", epoch, {3, 2, 1, 4, 0}).ok());
   ASSERT_TRUE(storage->RaiseFloor("sales", epoch, 3).ok());
   const auto below = storage->List("sales", {2, 10, 1 << 20});
   ASSERT_FALSE(below.ok());
   EXPECT_EQ(below.error().code, Errc::kOutOfRange);
   EXPECT_NE(below.error().message.find("floor is 3"), std::string::npos) << below.error().message;
   EXPECT_EQ(storage->List("sales", {3, 10, 1 << 20})->events.size(), 2u);
+  const Status last = Connect()->Run("DELETE FROM bel_bases");
+  ASSERT_FALSE(last.ok());
+  EXPECT_NE(last.error().message.find("no other base"), std::string::npos);
 }
 
 TEST_F(SqliteFile, AFileOfANewerReleaseIsRefused) {

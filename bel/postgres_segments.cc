@@ -64,7 +64,10 @@ Result<int64_t> PostgresStorage::DropSealedRows(const std::string& graph, int64_
 
 Status PostgresStorage::RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) {
   ASSIGN_OR_RETURN(const GraphHead head, Head(graph));
+  if (head.at.epoch != epoch) return FencedError(graph, epoch, head);
   if (floor > head.at.sealed) return FloorNotSealed(graph, floor, head.at.sealed);
+  ASSIGN_OR_RETURN(const std::vector<BaseInfo> bases, Bases(graph));
+  RETURN_IF_ERROR(CheckFloor(graph, floor, bases));
   PostgresStatement statement{sql::kPostgresRaiseFloor, {}};
   statement.params.Text(graph).Int(epoch).Int(floor);
   RETURN_IF_ERROR(CallFenced(statement, graph, epoch));

@@ -49,6 +49,12 @@ class PostgresStorage final : public Storage {
   Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override;
   Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override;
   Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override;
+  Status PutBaseChunk(const std::string& graph, int64_t epoch, const BaseChunk& chunk) override;
+  Result<std::string> ReadBaseChunk(const std::string& graph, int64_t idx, int32_t number) override;
+  Status FinishBase(const std::string& graph, int64_t epoch, const BaseInfo& base) override;
+  Status DropBases(const std::string& graph, int64_t epoch, int64_t idx) override;
+  Result<std::vector<BaseInfo>> Bases(const std::string& graph) override;
+  Status BeginAt(const std::string& graph, int64_t epoch, int64_t floor) override;
   const char* name() const override { return "postgres"; }
 
  private:
@@ -81,6 +87,8 @@ class PostgresStorage final : public Storage {
                               const ListRange& range);
   Result<int64_t> CallFenced(const PostgresStatement& statement, const std::string& graph,
                              int64_t epoch);
+
+  Status ExecuteFenced(const PostgresStatement& statement, const std::string& graph, int64_t epoch);
 
   const PostgresOptions options_;
   std::mutex writer_mutex_;  // guards writer_; appends are sent in the order they take it

@@ -89,6 +89,16 @@ TEST_F(PostgresTest, OnlySealedRowsMayGoAndOnlySegmentsBelowTheFloorNotEvenByThe
     EXPECT_NE(changed.error().message.find("append-only"), std::string::npos)
         << changed.error().message;
   }
+  ASSERT_TRUE(storage->PutBaseChunk("sales", log.epoch, {5, 0, "base"}).ok());
+  ASSERT_TRUE(storage->FinishBase("sales", log.epoch, {5, 2, 1, 4, 0}).ok());
+  for (const char* sql :
+       {"DELETE FROM bel_base_chunks", "UPDATE bel_base_chunks SET bytes = ''",
+        "UPDATE bel_bases SET idx = 6", "TRUNCATE bel_bases", "TRUNCATE bel_base_chunks"}) {
+    const Status changed = admin_->Run(sql);
+    ASSERT_FALSE(changed.ok()) << sql;
+    EXPECT_NE(changed.error().message.find("append-only"), std::string::npos)
+        << changed.error().message;
+  }
   // A floor above what is sealed would lose events that no segment holds.
   EXPECT_FALSE(admin_->Run("UPDATE bel_head SET floor_idx = 5").ok());
   EXPECT_EQ(storage->List("sales", {})->events.size(), 9u);
@@ -115,6 +125,8 @@ TEST_F(PostgresTest, AWriterThatIsNotTheOwnerCanAppendAndSealButNeitherChangeNor
         "UPDATE bel_head SET cluster_uid = 'mine'",
         "UPDATE bel_head SET log_id = gen_random_uuid()", "DELETE FROM bel_segments",
         "UPDATE bel_segments SET bytes = ''", "TRUNCATE bel_segments",
+        "UPDATE bel_bases SET idx = 1", "TRUNCATE bel_bases",
+        "UPDATE bel_base_chunks SET bytes = ''", "TRUNCATE bel_base_chunks",
         "ALTER TABLE bel_events DISABLE TRIGGER ALL", "DROP TABLE bel_events",
         "INSERT INTO bel_migrations VALUES (7)", "SELECT bel_grant_writer('bel_writer')"}) {
     const Status refused = writer->Run(sql);
@@ -127,7 +139,13 @@ TEST_F(PostgresTest, AWriterThatIsNotTheOwnerCanAppendAndSealButNeitherChangeNor
   const Status early = writer->Run("DELETE FROM bel_events WHERE idx <= 6");
   EXPECT_EQ(early.error().code, Errc::kPermissionDenied);
   EXPECT_EQ(storage.DropSealedRows("sales", log.epoch).value(), 6);
+  ASSERT_TRUE(storage.PutBaseChunk("sales", log.epoch, {7, 0, "base"}).ok());
+  ASSERT_TRUE(storage.FinishBase("sales", log.epoch, {7, 2, 1, 4, 0}).ok());
   EXPECT_TRUE(storage.RaiseFloor("sales", log.epoch, 6).ok());
+  EXPECT_FALSE(writer->Run("DELETE FROM bel_bases").ok());  // the floor rests on it
+  ASSERT_TRUE(storage.PutBaseChunk("sales", log.epoch, {9, 0, "base"}).ok());
+  ASSERT_TRUE(storage.FinishBase("sales", log.epoch, {9, 2, 1, 4, 0}).ok());
+  EXPECT_TRUE(storage.DropBases("sales", log.epoch, 9).ok());
   EXPECT_EQ(storage.List("sales", {6, 100, 1 << 20})->events.size(), 3u);
 }
 
@@ -188,7 +206,7 @@ TEST_F(PostgresTest, InitializeIsSafeWhenManyProcessesStartAtOnce) {
     }
   }
   EXPECT_EQ(good, 8);
-  EXPECT_EQ(admin_->Execute({"SELECT count(*) FROM bel_migrations", {}})->Int(0, 0), 2);
+  EXPECT_EQ(admin_->Execute({"SELECT count(*) FROM bel_migrations", {}})->Int(0, 0), 3);
 }
 
 TEST_F(PostgresTest, AServerThatAcknowledgesBeforeItIsDurableIsRefusedUnlessAllowed) {
@@ -230,6 +248,8 @@ TEST_F(PostgresTest, ReadingBelowTheFloorNamesTheFloor) {
   ASSERT_TRUE(storage->Append("sales", log.epoch, 0, TestEvents(1, 5, "x")).ok());
   const auto sealed = storage->List("sales", {0, 3, 1 << 20})->events;
   ASSERT_TRUE(storage->PutSegment("sales", log.epoch, EncodeSegment(sealed)).ok());
+  ASSERT_TRUE(storage->PutBaseChunk("sales", log.epoch, {3, 0, "base"}).ok());
+  ASSERT_TRUE(storage->FinishBase("sales", log.epoch, {3, 2, 1, 4, 0}).ok());
   ASSERT_TRUE(storage->RaiseFloor("sales", log.epoch, 3).ok());
   const auto below = storage->List("sales", {2, 10, 1 << 20});
   ASSERT_FALSE(below.ok());

@@ -6,12 +6,6 @@
 
 namespace databuild {
 
-struct SqliteStorage::Owned {
-  int64_t graph_id = 0;
-  int64_t sealed = 0;
-  int64_t floor = 0;
-};
-
 namespace {
 
 constexpr char kBeginWrite[] = "BEGIN IMMEDIATE";
@@ -112,6 +106,7 @@ Status SqliteStorage::RaiseFloor(const std::string& graph, int64_t epoch, int64_
                    SqliteTransaction::Begin(writer_.get(), kBeginWrite));
   ASSIGN_OR_RETURN(const Owned owned, RequireOwned(graph, epoch));
   if (floor > owned.sealed) return FloorNotSealed(graph, floor, owned.sealed);
+  RETURN_IF_ERROR(RequireBase(graph, floor));
   for (const char* sql : {sql::kSqliteRaiseFloor, sql::kSqliteDropSegments}) {
     ASSIGN_OR_RETURN(SqliteStatement statement, writer_->Prepare(sql));
     statement.Bind(1, owned.graph_id).Bind(2, floor);

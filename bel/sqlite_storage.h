@@ -36,6 +36,12 @@ class SqliteStorage final : public Storage {
   Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override;
   Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override;
   Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override;
+  Status PutBaseChunk(const std::string& graph, int64_t epoch, const BaseChunk& chunk) override;
+  Result<std::string> ReadBaseChunk(const std::string& graph, int64_t idx, int32_t number) override;
+  Status FinishBase(const std::string& graph, int64_t epoch, const BaseInfo& base) override;
+  Status DropBases(const std::string& graph, int64_t epoch, int64_t idx) override;
+  Result<std::vector<BaseInfo>> Bases(const std::string& graph) override;
+  Status BeginAt(const std::string& graph, int64_t epoch, int64_t floor) override;
   const char* name() const override { return "sqlite"; }
 
  private:
@@ -54,7 +60,12 @@ class SqliteStorage final : public Storage {
     SqliteStorage* storage_;
     std::unique_ptr<SqliteConnection> connection_;
   };
-  struct Owned;  // a graph's log that is still the caller's
+  // A graph's log that is still the caller's.
+  struct Owned {
+    int64_t graph_id = 0;
+    int64_t sealed = 0;
+    int64_t floor = 0;
+  };
 
   Status Lock();
   Status Migrate();
@@ -71,6 +82,7 @@ class SqliteStorage final : public Storage {
   Result<Owned> RequireOwned(const std::string& graph, int64_t epoch);
   Status CompareWithRows(const std::string& graph, const Segment& segment);
   Result<int64_t> DropRows(const std::string& graph, const Owned& owned);
+  Status RequireBase(const std::string& graph, int64_t floor);
   Result<std::unique_ptr<SqliteConnection>> TakeReader();
 
   const std::string path_;

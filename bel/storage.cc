@@ -80,6 +80,19 @@ Result<int64_t> Storage::DropSealedRows(const std::string&, int64_t) { return No
 Status Storage::RaiseFloor(const std::string&, int64_t, int64_t) { return NoSegments(*this); }
 Result<std::vector<SegmentInfo>> Storage::Segments(const std::string&) { return NoSegments(*this); }
 
+Status Storage::PutBaseChunk(const std::string&, int64_t, const BaseChunk&) {
+  return NoSegments(*this);
+}
+Result<std::string> Storage::ReadBaseChunk(const std::string&, int64_t, int32_t) {
+  return NoSegments(*this);
+}
+Status Storage::FinishBase(const std::string&, int64_t, const BaseInfo&) {
+  return NoSegments(*this);
+}
+Status Storage::DropBases(const std::string&, int64_t, int64_t) { return NoSegments(*this); }
+Result<std::vector<BaseInfo>> Storage::Bases(const std::string&) { return NoSegments(*this); }
+Status Storage::BeginAt(const std::string&, int64_t, int64_t) { return NoSegments(*this); }
+
 std::unique_ptr<AppendInFlight> AnsweredAppend(std::span<const AppendBatch> batches,
                                                const Error& error) {
   return std::make_unique<Answered>(std::vector<Result<int64_t>>(batches.size(), error));
@@ -176,6 +189,49 @@ Error FloorNotSealed(const std::string& graph, int64_t floor, int64_t sealed) {
   return Error{Errc::kInvalidArgument, "raise the floor of graph " + graph + " to " +
                                            std::to_string(floor) + ": only idx up to " +
                                            std::to_string(sealed) + " are sealed"};
+}
+
+Error FloorWithoutBase(const std::string& graph, int64_t floor) {
+  return Error{Errc::kInvalidArgument, "raise the floor of graph " + graph + " to " +
+                                           std::to_string(floor) +
+                                           ": no base reaches that far; write one first"};
+}
+
+Error LastBase(const std::string& graph, int64_t idx, int64_t floor) {
+  return Error{Errc::kInvalidArgument,
+               "drop the bases of graph " + graph + " before idx " + std::to_string(idx) +
+                   ": none would be left for the events up to the floor " + std::to_string(floor)};
+}
+
+Error NoSuchBase(const std::string& graph, int64_t idx) {
+  return Error{Errc::kNotFound, "graph " + graph + " has no base of idx " + std::to_string(idx) +
+                                    ", or not all of it"};
+}
+
+Error NotEmpty(const std::string& graph, int64_t head) {
+  return Error{Errc::kAlreadyExists,
+               "graph " + graph + " has a log up to idx " + std::to_string(head) + " already"};
+}
+
+Error BadBase(const std::string& graph, const BaseInfo& base, const std::string& what) {
+  return Error{Errc::kInvalidArgument,
+               "the base of idx " + std::to_string(base.idx) + " of graph " + graph + " " + what};
+}
+
+Status CheckFloor(const std::string& graph, int64_t floor, const std::vector<BaseInfo>& bases) {
+  if (floor <= 0 || (!bases.empty() && bases.front().idx >= floor)) return {};
+  return FloorWithoutBase(graph, floor);
+}
+
+Status CheckDropBases(const GraphHead& head, int64_t idx, const std::vector<BaseInfo>& bases) {
+  const int64_t floor = head.at.floor;
+  if (floor == 0) return {};
+  for (const BaseInfo& base : bases) {
+    if (base.idx >= floor && base.idx >= idx) return {};
+  }
+  // A floor of a time before bases: there is none to lose.
+  if (bases.empty() || bases.front().idx < floor) return {};
+  return LastBase(head.graph, idx, floor);
 }
 
 Error OtherCluster(const std::string& graph, const std::string& cluster_uid) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bel/base/clock.h"
@@ -28,6 +29,7 @@ inline constexpr size_t kMaxAppendBytes = 64 << 20;   // of one atomic batch
 inline constexpr int64_t kMaxAppendEvents = 65'536;   // of one atomic batch
 inline constexpr size_t kMaxImportBytes = 256 << 20;  // of one Import
 inline constexpr int64_t kMaxImportEvents = 1 << 20;  // of one Import
+inline constexpr size_t kBaseChunkBytes = 1 << 20;
 
 struct StorageTimeouts {
   DurationNs connect = 5 * kSecond;
@@ -114,6 +116,24 @@ struct SegmentInfo {
   int64_t bytes = 0;  // stored
 };
 
+// A fold of the events 1 to idx (state_stream.h), kept in chunks: what a floor rests on.
+struct BaseInfo {
+  int64_t idx = 0;
+  int32_t model_version = 0;  // kStateModelVersion of the release that wrote it
+  int32_t chunks = 0;
+  int64_t bytes = 0;    // of all chunks
+  uint32_t crc32c = 0;  // of all of them, one after the other
+
+  friend bool operator==(const BaseInfo&, const BaseInfo&) = default;
+};
+
+// Bytes number * kBaseChunkBytes and on; the last one may be shorter.
+struct BaseChunk {
+  int64_t idx = 0;  // of the base
+  int32_t number = 0;
+  std::string_view bytes;
+};
+
 // An append on its way. Must not outlive its storage.
 class AppendInFlight {
  public:
@@ -153,10 +173,28 @@ class Storage {
   // Removes the rows of the oldest segment that still has some, after comparing once more. Gives
   // how many went; 0: there are none left.
   virtual Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch);
-  // Gives up all events up to `floor`, which must be sealed (kInvalidArgument). Never goes back.
+  // Gives up all events up to `floor`, which must be sealed and in a base (kInvalidArgument). Never
+  // goes back.
   virtual Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor);
   // Oldest first.
   virtual Result<std::vector<SegmentInfo>> Segments(const std::string& graph);
+
+  // ---- Bases. log_base.h writes and reads them. Fenced and kUnsupported likewise.
+
+  // A piece of a base that is being written; readable at once, so that all of it can be read back.
+  virtual Status PutBaseChunk(const std::string& graph, int64_t epoch, const BaseChunk& chunk);
+  virtual Result<std::string> ReadBaseChunk(const std::string& graph, int64_t idx, int32_t number);
+  // From now on it is one of Bases. kCorrupt or kInvalidArgument: its chunks are not all there, or
+  // it lies beyond the head (of a log that has events).
+  virtual Status FinishBase(const std::string& graph, int64_t epoch, const BaseInfo& base);
+  // Removes bases before `idx` and chunks of unfinished ones. kInvalidArgument, and nothing
+  // changes: the floor would rest on none.
+  virtual Status DropBases(const std::string& graph, int64_t epoch, int64_t idx);
+  // Newest first.
+  virtual Result<std::vector<BaseInfo>> Bases(const std::string& graph);
+  // A log without events begins after `floor`, which must be in a base (kInvalidArgument): the log
+  // of a dump. kAlreadyExists: it has events.
+  virtual Status BeginAt(const std::string& graph, int64_t epoch, int64_t floor);
 
   // "postgres", "sqlite", ...: for messages and metrics.
   virtual const char* name() const = 0;
@@ -203,6 +241,15 @@ Error RefusedAppend(const AppendBatch& batch, const GraphHead& now);
 Error RefusedSegment(const std::string& graph, int64_t epoch, const Segment& segment,
                      const GraphHead& now);
 Error FloorNotSealed(const std::string& graph, int64_t floor, int64_t sealed);
+Error FloorWithoutBase(const std::string& graph, int64_t floor);
+Error LastBase(const std::string& graph, int64_t idx, int64_t floor);
+Error NoSuchBase(const std::string& graph, int64_t idx);
+Error NotEmpty(const std::string& graph, int64_t head);
+Error BadBase(const std::string& graph, const BaseInfo& base, const std::string& what);
+// What keeps a floor, a set of bases or a base from being what is asked for; both backends look
+// before they let the tables' triggers speak.
+Status CheckFloor(const std::string& graph, int64_t floor, const std::vector<BaseInfo>& bases);
+Status CheckDropBases(const GraphHead& head, int64_t idx, const std::vector<BaseInfo>& bases);
 Error OtherCluster(const std::string& graph, const std::string& cluster_uid);
 Error LostHold(const AcquireRequest& request);
 

@@ -136,6 +136,8 @@ TEST_P(FollowContract, AFollowerThatTheFloorHasPassedStartsAtTheFloor) {
   Append(20);
   const auto rows = storage_->List("a", {0, 15, 1 << 20})->events;
   ASSERT_TRUE(storage_->PutSegment("a", log_.epoch, EncodeSegment(rows)).ok());
+  ASSERT_TRUE(storage_->PutBaseChunk("a", log_.epoch, {15, 0, "base"}).ok());
+  ASSERT_TRUE(storage_->FinishBase("a", log_.epoch, {15, 2, 1, 4, 0}).ok());
   ASSERT_TRUE(storage_->RaiseFloor("a", log_.epoch, 15).ok());
   EXPECT_TRUE(follower.Poll().value());
   EXPECT_EQ(resets_, 2);

@@ -5,6 +5,7 @@
 #include "bel/log_keeper.h"
 #include "bel/storage_contract.h"
 #include "gtest/gtest.h"
+#include "tests/support/crashing_storage.h"
 
 namespace databuild {
 namespace {
@@ -39,6 +40,11 @@ class SegmentContract : public testing::TestWithParam<BackendUnderTest> {
       for (const StoredEvent& event : page->events) events.push_back(event);
       since = events.back().idx;
     }
+  }
+  // What a floor up to `idx` may rest on; nobody reads it here.
+  void PutBase(int64_t idx) {
+    ASSERT_TRUE(storage_->PutBaseChunk(graph_, log_.epoch, {idx, 0, "base"}).ok());
+    ASSERT_TRUE(storage_->FinishBase(graph_, log_.epoch, {idx, 2, 1, 4, 0}).ok());
   }
   // Small, so that a short log has many segments.
   static KeepOptions Small() {
@@ -125,6 +131,7 @@ TEST_P(SegmentContract, TheFloorGivesUpSealedEventsOnlyAndReadersBelowItAreTold)
   const auto events = Fill(30);
   ASSERT_TRUE(Seal(events, 1, 8).ok());
   ASSERT_TRUE(Seal(events, 9, 16).ok());
+  PutBase(30);
   EXPECT_EQ(storage_->RaiseFloor(graph_, log_.epoch, 17).error().code, Errc::kInvalidArgument);
   ASSERT_TRUE(storage_->RaiseFloor(graph_, log_.epoch, 8).ok());  // rows of it are still there
   ASSERT_TRUE(storage_->RaiseFloor(graph_, log_.epoch, 3).ok());  // and does not go back
@@ -147,99 +154,71 @@ TEST_P(SegmentContract, TheFloorGivesUpSealedEventsOnlyAndReadersBelowItAreTold)
 TEST_P(SegmentContract, TheKeeperSealsAllButTheHotEventsAndRetentionGoesByWholeSegments) {
   const auto events = Fill(60);
   KeepOptions options = Small();
-  auto report = KeepLog(*storage_, {graph_, log_.epoch, 1'000}, options, 0).value();
+  auto report = KeepLog(*storage_, {graph_, log_.epoch}, options, 0).value();
   EXPECT_EQ(report.segments_sealed, 6);
   EXPECT_EQ(report.rows_removed, 48);
   EXPECT_EQ(report.floor, 0);  // everything is kept by default
   EXPECT_EQ(ReadFrom(*storage_, 0), events);
-  options.keep_events = 30;
-  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch, 20}, options, 0)->floor,
-            16);  // a restart needs 21
-  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch, 1'000}, options, 0)->floor, 24);
-  options.keep_for = 1'000 * 100;  // events 1 to 40 are older than this at 140,000
-  options.keep_events = 0;
-  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch, 1'000}, options, 140'001)->floor, 40);
+  options.max_events = 30;
+  int asked = 0;
+  int64_t raised_to = 0;
+  const KeptLog log{graph_, log_.epoch, [&] { ++asked; },
+                    [&](int64_t floor) { raised_to = floor; }};
+  report = KeepLog(*storage_, log, options, 0).value();
+  EXPECT_EQ(report.floor, 0);  // no base stands for what would go
+  EXPECT_EQ(report.wanted_floor, 24);
+  EXPECT_EQ(asked, 1);
+  PutBase(20);
+  EXPECT_EQ(KeepLog(*storage_, log, options, 0)->floor, 16);  // 17 to 24 are no whole segment of it
+  EXPECT_EQ(raised_to, 16);
+  EXPECT_EQ(asked, 2);
+  PutBase(60);
+  EXPECT_EQ(KeepLog(*storage_, log, options, 0)->floor, 24);
+  EXPECT_EQ(asked, 2);
+  options.max_age = 1'000 * 100;  // events 1 to 39 are older than this at 140,001
+  EXPECT_EQ(KeepLog(*storage_, log, options, 140'001)->floor, 40);
   EXPECT_EQ(ReadFrom(*storage_, 40), std::vector<StoredEvent>(events.begin() + 40, events.end()));
+}
+
+TEST_P(SegmentContract, RetentionSealsWhatItGivesUpHoweverHotItIs) {
+  Fill(60);
+  KeepOptions options = Small();
+  options.hot_events = 1'000;
+  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch}, options, 0)->segments_sealed, 0);
+  options.max_events = 30;
+  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch}, options, 0)->segments_sealed, 3);
+  options.max_age = 1'000 * 100;  // the events up to idx 40 at 141,000
+  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch}, options, 141'000)->segments_sealed, 2);
+  options.max_age = 1'000 * 98;
+  EXPECT_EQ(KeepLog(*storage_, {graph_, log_.epoch}, options, 138'000)->wanted_floor, 32);
 }
 
 TEST_P(SegmentContract, ARoundIsBoundedAndTheNextGoesOn) {
   const auto events = Fill(100);
   KeepOptions options = Small();
   options.max_segments = 4;
-  EXPECT_TRUE(KeepLog(*storage_, {graph_, log_.epoch, 0}, options, 0)->more);
+  EXPECT_TRUE(KeepLog(*storage_, {graph_, log_.epoch}, options, 0)->more);
   EXPECT_EQ(storage_->Head(graph_)->at.sealed, 32);
-  EXPECT_TRUE(KeepLog(*storage_, {graph_, log_.epoch, 0}, options, 0)->more);
-  EXPECT_FALSE(KeepLog(*storage_, {graph_, log_.epoch, 0}, options, 0)->more);
+  EXPECT_TRUE(KeepLog(*storage_, {graph_, log_.epoch}, options, 0)->more);
+  EXPECT_FALSE(KeepLog(*storage_, {graph_, log_.epoch}, options, 0)->more);
   EXPECT_EQ(storage_->Head(graph_)->at.sealed, 88);
   EXPECT_EQ(ReadFrom(*storage_, 0), events);
 }
-
-// Passes calls on until `left` of them were changing ones; then the process is gone: the next is
-// not carried out, or carried out without an answer.
-class CrashingStorage final : public Storage {
- public:
-  CrashingStorage(Storage* real, int left, bool carried_out)
-      : real_(real), left_(left), carried_out_(carried_out) {}
-
-  Status Initialize() override { return {}; }
-  Result<Acquired> Acquire(const AcquireRequest& request) override {
-    return real_->Acquire(request);
-  }
-  std::vector<Result<int64_t>> AppendAll(std::span<const AppendBatch> batches) override {
-    return real_->AppendAll(batches);
-  }
-  Result<int64_t> Import(const AppendBatch& batch) override { return real_->Import(batch); }
-  Result<StoredPage> List(const std::string& graph, const ListRange& range) override {
-    if (crashed_) return Gone();
-    return real_->List(graph, range);
-  }
-  Result<GraphHead> Head(const std::string& graph) override { return real_->Head(graph); }
-  Result<std::vector<GraphHead>> Graphs() override { return real_->Graphs(); }
-  Status PutSegment(const std::string& graph, int64_t epoch, const Segment& segment) override {
-    return Guard([&] { return real_->PutSegment(graph, epoch, segment); });
-  }
-  Result<int64_t> DropSealedRows(const std::string& graph, int64_t epoch) override {
-    return Guard([&] { return real_->DropSealedRows(graph, epoch); });
-  }
-  Status RaiseFloor(const std::string& graph, int64_t epoch, int64_t floor) override {
-    return Guard([&] { return real_->RaiseFloor(graph, epoch, floor); });
-  }
-  Result<std::vector<SegmentInfo>> Segments(const std::string& graph) override {
-    return real_->Segments(graph);
-  }
-  const char* name() const override { return "crashing"; }
-  bool crashed() const { return crashed_; }
-
- private:
-  static Error Gone() { return Error{Errc::kUnavailable, "the process is gone"}; }
-  template <typename Step>
-  auto Guard(Step step) -> decltype(step()) {
-    if (crashed_) return Gone();
-    if (left_-- > 0) return step();
-    crashed_ = true;
-    if (carried_out_) static_cast<void>(step());
-    return Gone();
-  }
-
-  Storage* const real_;
-  int left_;
-  const bool carried_out_;
-  bool crashed_ = false;
-};
 
 TEST_P(SegmentContract, ACrashBetweenAnyTwoStepsLeavesACompleteLogAndTheNextRoundGoesOn) {
   auto events = Fill(60);
   for (StoredEvent& event : events) event.epoch = 1;
   KeepOptions options = Small();
-  options.keep_events = 40;  // the floor ends at 16
+  options.max_events = 40;  // the floor ends at 16
   for (int step = 0;; ++step) {
     bool crashed = false;
     for (const bool carried_out : {false, true}) {
       graph_ = "crash-" + std::to_string(step) + (carried_out ? "-done" : "-not-done");
       log_ = storage_->Acquire({graph_, "holder", kCluster}).value();
       Fill(60);
+      PutBase(60);
       CrashingStorage crashing(storage_.get(), step, carried_out);
-      const auto report = KeepLog(crashing, {graph_, log_.epoch, 1'000}, options, 0);
+      const auto report = KeepLog(crashing, {graph_, log_.epoch}, options, 0);
       crashed = crashing.crashed();
       EXPECT_EQ(report.ok(), !crashed);
       if (site_->durable()) {
@@ -249,7 +228,7 @@ TEST_P(SegmentContract, ACrashBetweenAnyTwoStepsLeavesACompleteLogAndTheNextRoun
       log_ = storage_->Acquire({graph_, "holder", kCluster}).value();
       const auto rest = std::vector<StoredEvent>(events.begin() + log_.floor, events.end());
       ASSERT_EQ(ReadFrom(*storage_, log_.floor), rest) << "step " << step;
-      ASSERT_TRUE(KeepLog(*storage_, {graph_, log_.epoch, 1'000}, options, 0).ok());
+      ASSERT_TRUE(KeepLog(*storage_, {graph_, log_.epoch}, options, 0).ok());
       EXPECT_EQ(storage_->Head(graph_)->at.sealed, 48);
       EXPECT_EQ(storage_->Head(graph_)->at.floor, 16);
       EXPECT_EQ(storage_->DropSealedRows(graph_, log_.epoch).value(), 0);
@@ -273,7 +252,7 @@ TEST_P(SegmentContract, ReadersBesideTheKeeperSeeEveryEventOnceInOrder) {
       for (size_t i = 0; i < seen.size(); ++i) ASSERT_EQ(seen[i], events[i]);
     }
   });
-  EXPECT_TRUE(KeepLog(*storage_, {graph_, log_.epoch, 0}, Small(), 0).ok());
+  EXPECT_TRUE(KeepLog(*storage_, {graph_, log_.epoch}, Small(), 0).ok());
   done = true;
 }
 

@@ -338,11 +338,15 @@ void Operator::StartKeeper() {
   setup.storage = parts_->storage.get();
   setup.clock = &parts_->clock;
   setup.options.hot_events = config_.bel_hot_events;
+  setup.options.max_age = config_.bel_max_age;
+  setup.options.max_events = config_.bel_max_events;
   setup.logs = [this] {
     std::vector<KeptLog> logs;
     for (const std::string& graph : parts_->workers->Graphs()) {
       const std::shared_ptr<const GraphHandle> handle = parts_->workers->Find(graph);
-      if (handle) logs.push_back({graph, handle->log->epoch(), 0});
+      if (!handle) continue;
+      logs.push_back({graph, handle->log->epoch(), [handle] { handle->log->WantBase(); },
+                      [handle](int64_t floor) { handle->log->NoteFloor(floor); }});
     }
     return logs;
   };

@@ -36,7 +36,7 @@ Status SetField(const ConfigKey& key, const std::string& text) {
     *number->value = value;
   } else if (auto* duration = std::get_if<ConfigDuration>(&key.field)) {
     Result<DurationNs> value = ParseDuration(text);
-    if (!value.ok() || *value <= 0) {
+    if (!value.ok() || *value < 0 || (*value == 0 && !duration->may_be_zero)) {
       return Invalid(key.path + ": " +
                      (value.ok() ? "\"" + text + "\" is no time at all; write one like 15s"
                                  : value.error().message));

@@ -27,6 +27,10 @@ struct Config {
   std::string bel_uri_file;                                    // bel.uriFile
   // The newest events of a graph that stay rows; older ones are sealed into compressed segments.
   int64_t bel_hot_events = 1'000'000;  // bel.hotEvents; 0: never seal
+  // Retention: an event goes once it is older than this, or once it has so many newer ones, and a
+  // base stands for it. 0: not on that account.
+  DurationNs bel_max_age = 0;  // bel.retention.maxAge
+  int64_t bel_max_events = 0;  // bel.retention.maxEvents
   // Folds the log a second time and compares; snapshots come from that fold. As much memory again.
   bool bel_verify = true;  // bel.verify
 

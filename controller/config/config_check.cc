@@ -8,6 +8,8 @@
 namespace databuild {
 namespace {
 
+constexpr int64_t kLeastMaxEvents = 10'000;
+
 Error Invalid(const std::string& key, const std::string& problem) {
   return {Errc::kInvalidArgument, key + ": " + problem};
 }
@@ -29,11 +31,32 @@ bool IsNamespaceName(const std::string& name) {
   });
 }
 
+// What retention gives up must be in a base first, which only the second fold writes.
+Status CheckRetention(const Config& config) {
+  if (config.bel_max_age == 0 && config.bel_max_events == 0) return {};
+  if (!config.bel_verify) {
+    return Invalid("bel.retention",
+                   "it needs bel.verify: true; the base that stands for what goes is written by "
+                   "the second fold");
+  }
+  if (config.bel_hot_events == 0) {
+    return Invalid("bel.retention", "it needs bel.hotEvents above 0; only what is sealed can go");
+  }
+  if (config.bel_max_events != 0 && config.bel_max_events < kLeastMaxEvents) {
+    return Invalid("bel.retention.maxEvents",
+                   "it must be 0 or at least " + std::to_string(kLeastMaxEvents));
+  }
+  if (config.bel_max_age != 0 && config.bel_max_age < kHour) {
+    return Invalid("bel.retention.maxAge", "it must be 0s or at least 1h");
+  }
+  return {};
+}
+
 Status CheckLog(const Config& config) {
   if (config.bel_uri.empty() == config.bel_uri_file.empty()) {
     return Invalid("bel", "write exactly one of uri and uriFile");
   }
-  return {};
+  return CheckRetention(config);
 }
 
 Status CheckNamespaces(const Config& config) {

@@ -12,6 +12,8 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"bel.uri", &config->bel_uri},
       {"bel.uriFile", &config->bel_uri_file},
       {"bel.hotEvents", ConfigNumber{&config->bel_hot_events, 0, int64_t{1} << 40}},
+      {"bel.retention.maxAge", ConfigDuration{&config->bel_max_age, true}},
+      {"bel.retention.maxEvents", ConfigNumber{&config->bel_max_events, 0, int64_t{1} << 40}},
       {"bel.verify", &config->bel_verify},
       {"dataDir", &config->data_dir},
       {"clusterId", &config->cluster_id},

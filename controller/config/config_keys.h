@@ -12,6 +12,7 @@ namespace databuild {
 
 struct ConfigDuration {
   DurationNs* value;
+  bool may_be_zero = false;
 };
 
 struct ConfigNumber {

@@ -108,6 +108,8 @@ TEST(Config, CheckFindsFieldsThatDoNotFit) {
                                    {"log.level", "loud", "debug, info, warn, error"},
                                    {"jobs.wrapperImage", "", "jobs.wrapperImage"},
                                    {"jobs.wrapperImagePullPolicy", "Often", "IfNotPresent"},
+                                   {"bel.retention.maxEvents", "9999", "at least 10000"},
+                                   {"bel.retention.maxAge", "59m", "at least 1h"},
                                    {"dataDir", "", "dataDir"}}) {
     Config config = GoodConfig();
     ASSERT_TRUE(SetConfigKey(c.key, c.value, &config).ok()) << c.key;
@@ -116,6 +118,17 @@ TEST(Config, CheckFindsFieldsThatDoNotFit) {
     EXPECT_NE(checked.error().message.find(c.says), std::string::npos) << checked.error().message;
   }
   Config config = GoodConfig();
+  ASSERT_TRUE(SetConfigKey("bel.retention.maxAge", "720h", &config).ok());
+  ASSERT_TRUE(SetConfigKey("bel.retention.maxEvents", "5000000", &config).ok());
+  EXPECT_TRUE(CheckConfig(config).ok());
+  config.bel_verify = false;
+  const Status without = CheckConfig(config);
+  ASSERT_FALSE(without.ok());
+  EXPECT_NE(without.error().message.find("needs bel.verify: true"), std::string::npos);
+  config.bel_verify = true;
+  config.bel_hot_events = 0;
+  EXPECT_FALSE(CheckConfig(config).ok());
+  config = GoodConfig();
   config.pod_namespace = "";
   EXPECT_FALSE(CheckConfig(config).ok());
   config.lease_enabled = false;

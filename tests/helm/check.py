@@ -35,7 +35,7 @@ REFUSED = {
 
 # Keys of the operator's configuration. Another one, or one too few, is a mistake in the chart.
 CONFIG_KEYS = {
-    "bel": {"uri", "uriFile", "hotEvents", "verify"},
+    "bel": {"uri", "uriFile", "hotEvents", "retention", "verify"},
     "dataDir": None, "clusterId": None, "watchNamespaces": None, "watchNodes": None,
     "kubernetes": {"qps", "burst", "requestTimeout", "effectParallelism"},
     "lease": {"enabled", "name", "namespace", "duration", "renewDeadline", "retryPeriod"},

@@ -1,5 +1,6 @@
 // dump and load: a log as lines of JSON, out of one storage and into another.
 #include <fstream>
+#include <functional>
 #include <iostream>
 
 #include "bel/base/uuid.h"
@@ -39,6 +40,25 @@ class DumpReader {
   }
 
   int64_t head() const { return head_; }
+
+  // The chunks of the base, in order, each handed to `take`; their count is what the first says.
+  Result<BaseInfo> Base(const std::function<Status(const BaseLine&)>& take) {
+    BaseInfo base;
+    for (int32_t number = 0; number == 0 || number < base.chunks; ++number) {
+      std::string line;
+      std::getline(in_, line);
+      ++line_;
+      auto chunk = ParseBaseChunkLine(line);
+      if (!chunk.ok()) return BadDump(file_, line_, chunk.error());
+      if (number == 0) base = chunk->base;
+      if (chunk->number != number || !(chunk->base == base) || base.idx > head_ ||
+          base.idx < last_idx_) {
+        return BadDump(file_, line_, {Errc::kCorrupt, "the parts of the base do not follow"});
+      }
+      RETURN_IF_ERROR(take(*chunk));
+    }
+    return base;
+  }
 
   // False at the end, which only comes where the header said.
   Result<bool> Next(StoredEvent* event) {
@@ -89,6 +109,21 @@ class Loader {
   Loader(Storage& storage, std::string graph, Acquired log)
       : storage_(storage), graph_(std::move(graph)), log_(std::move(log)) {}
 
+  // What a log with a floor begins with.
+  Status PutBase(DumpReader& reader, int64_t floor, Replay& replay) {
+    // What a load that broke off left in this empty log.
+    RETURN_IF_ERROR(storage_.DropBases(graph_, log_.epoch, INT64_MAX));
+    ASSIGN_OR_RETURN(const BaseInfo base, reader.Base([&](const BaseLine& line) {
+      return storage_.PutBaseChunk(graph_, log_.epoch, {line.base.idx, line.number, line.bytes});
+    }));
+    ASSIGN_OR_RETURN(Fold fold, ReadBase(storage_, graph_, base));
+    RETURN_IF_ERROR(storage_.FinishBase(graph_, log_.epoch, base));
+    RETURN_IF_ERROR(storage_.BeginAt(graph_, log_.epoch, floor));
+    replay.BeginAt(std::move(fold));
+    head_ = floor;
+    return {};
+  }
+
   Status Add(StoredEvent event, Replay& replay) {
     RETURN_IF_ERROR(replay.Add(event));
     bytes_ += event.payload.size();
@@ -138,8 +173,9 @@ Status CompareDigests(Storage& storage, const std::string& graph, const std::str
                       const ToolIo& io) {
   ASSIGN_OR_RETURN(const GraphHead log, storage.Head(graph));
   Replay replay([](const std::string&) {});  // the dump's own faults were reported already
-  RETURN_IF_ERROR(
-      ReadEvents(storage, {log, 0}, io, [&](const StoredEvent& e) { return replay.Add(e); }));
+  RETURN_IF_ERROR(BeginReplay(storage, log, replay));
+  RETURN_IF_ERROR(ReadEvents(storage, {log, log.at.floor}, io,
+                             [&](const StoredEvent& e) { return replay.Add(e); }));
   if (replay.Digest() == expected) return {};
   return Error{Errc::kCorrupt, "graph " + graph + " replays to digest " + replay.Digest() +
                                    ", the dump to " + expected + ": the copy is damaged"};
@@ -148,30 +184,41 @@ Status CompareDigests(Storage& storage, const std::string& graph, const std::str
 Result<int> LoadFrom(std::istream& in, const ToolOptions& options, const ToolIo& io) {
   DumpReader reader(in, options.file);
   ASSIGN_OR_RETURN(GraphHead target, reader.Header());
-  if (target.at.floor > 0) {
-    return Error{Errc::kOutOfRange, "the dump begins after idx " + std::to_string(target.at.floor) +
-                                        ", and a log begins at idx 1; dump a whole log"};
-  }
   if (!options.graph.empty()) target.graph = options.graph;
   if (!options.cluster_uid.empty()) target.cluster_uid = options.cluster_uid;
   ASSIGN_OR_RETURN(const std::unique_ptr<Storage> storage, OpenToWrite(options.uri));
   ASSIGN_OR_RETURN(const Acquired log, TakeEmptyLog(*storage, target));
   Loader loader(*storage, target.graph, log);
   Replay replay([&](const std::string& breach) { io.err << "databuild-bel: " << breach << "\n"; });
-  const Status copied = CopyEvents(reader, loader, replay, io);
+  Status copied;
+  if (target.at.floor > 0) copied = loader.PutBase(reader, target.at.floor, replay);
+  if (copied.ok()) copied = CopyEvents(reader, loader, replay, io);
   if (!copied.ok()) return Interrupted(copied.error(), target.graph, loader.head());
   replay.Finish();
   RETURN_IF_ERROR(CompareDigests(*storage, target.graph, replay.Digest(), io));
-  io.out << target.graph << ": loaded " << Grouped(loader.head()) << " events, log " << log.log_id
+  io.out << target.graph << ": loaded " << Grouped(replay.events()) << " events, log " << log.log_id
          << "\n"
          << target.graph << ": replay digest " << replay.Digest() << "\n";
   return replay.breaches() == 0 ? kExitOk : kExitBad;
+}
+
+// The log of a dump cannot begin with nothing either: its base comes along.
+Status DumpBase(Storage& storage, const GraphHead& log, std::ostream& out) {
+  ASSIGN_OR_RETURN(const BaseInfo base, FindBase(storage, log));
+  BaseLine line{base, 0, {}};
+  return ReadBaseBytes(storage, log.graph, base, [&](std::string_view bytes) {
+    line.bytes = bytes;
+    out << BaseChunkLine(line) << "\n";
+    ++line.number;
+    return Status();
+  });
 }
 
 Result<int> DumpTo(std::ostream& out, const ToolOptions& options, const ToolIo& io) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Storage> storage, OpenToRead(options.uri));
   ASSIGN_OR_RETURN(const GraphHead log, FindGraph(*storage, options.graph));
   out << HeaderLine(log) << "\n";
+  if (log.at.floor > 0) RETURN_IF_ERROR(DumpBase(*storage, log, out));
   RETURN_IF_ERROR(ReadEvents(*storage, {log, log.at.floor}, io, [&](const StoredEvent& event) {
     out << EventLine(event) << "\n";
     if (out.good()) return Status();
@@ -181,7 +228,11 @@ Result<int> DumpTo(std::ostream& out, const ToolOptions& options, const ToolIo& 
   out.flush();
   if (!out.good()) return Error{Errc::kUnavailable, "writing to " + options.file + " failed"};
   io.err << "databuild-bel: dumped " << Grouped(log.at.head - log.at.floor) << " events of graph "
-         << log.graph << "\n";
+         << log.graph;
+  if (log.at.floor > 0) {
+    io.err << ", idx " << log.at.floor + 1 << " and on, and the base that stands for those before";
+  }
+  io.err << "\n";
   return kExitOk;
 }
 

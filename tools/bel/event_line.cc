@@ -177,6 +177,40 @@ Result<GraphHead> ParseHeaderLine(const std::string& line) {
   return log;
 }
 
+std::string BaseChunkLine(const BaseLine& chunk) {
+  ordered_json line;
+  line["base"] = std::to_string(chunk.number);
+  line["idx"] = std::to_string(chunk.base.idx);
+  line["modelVersion"] = chunk.base.model_version;
+  line["chunks"] = chunk.base.chunks;
+  line["size"] = std::to_string(chunk.base.bytes);
+  line["baseCrc32c"] = chunk.base.crc32c;
+  line["crc32c"] = Crc32c(chunk.bytes);
+  line["bytes"] = ToBase64(chunk.bytes);
+  return line.dump();
+}
+
+Result<BaseLine> ParseBaseChunkLine(const std::string& line) {
+  const ordered_json json = ordered_json::parse(line, nullptr, false);
+  BaseLine chunk;
+  uint32_t crc = 0;
+  std::string text;
+  if (json.is_discarded() || !json.is_object() || !Read(json, "base", &chunk.number) ||
+      !Read(json, "idx", &chunk.base.idx) ||
+      !Read(json, "modelVersion", &chunk.base.model_version) ||
+      !Read(json, "chunks", &chunk.base.chunks) || !Read(json, "size", &chunk.base.bytes) ||
+      !Read(json, "baseCrc32c", &chunk.base.crc32c) || !Read(json, "crc32c", &crc) ||
+      !Read(json, "bytes", &text)) {
+    return NoEvent("it is no part of the base, which a log with a floor begins with");
+  }
+  auto bytes = FromBase64(text);
+  if (!bytes || bytes->empty() || bytes->size() > kBaseChunkBytes || Crc32c(*bytes) != crc) {
+    return Error{Errc::kCorrupt, "the base does not match its checksum: the line was changed"};
+  }
+  chunk.bytes = std::move(*bytes);
+  return chunk;
+}
+
 std::string EventLine(const StoredEvent& event) {
   const auto json = FaithfulJson(event);
   if (!json) return EnvelopeLine(event);

@@ -2,6 +2,7 @@
 //
 //   {"databuildLog":1,"graph":"sales","logId":"…","clusterUid":"…","schemaVersion":1,
 //    "head":"1234","floor":"0"}
+//   {"base":"0","idx":"1000","modelVersion":2,…,"bytes":"<base64>"}      where the floor is above 0
 //   {"crc32c":123,"epoch":"3","event":{…BuildEvent as protobuf JSON, idx and timestamp in it…}}
 //
 // What JSON cannot give back byte for byte (an event of a newer release) comes as
@@ -18,6 +19,17 @@ namespace databuild {
 std::string HeaderLine(const GraphHead& log);
 // kCorrupt: the line is no header, or of a format this release does not know.
 Result<GraphHead> ParseHeaderLine(const std::string& line);
+
+// A chunk of the base that a log with a floor rests on; in order, between header and events. Each
+// names the whole base.
+struct BaseLine {
+  BaseInfo base;
+  int32_t number = 0;
+  std::string bytes;
+};
+std::string BaseChunkLine(const BaseLine& line);
+// kCorrupt: no such line, or its bytes do not match their checksum.
+Result<BaseLine> ParseBaseChunkLine(const std::string& line);
 
 std::string EventLine(const StoredEvent& event);
 // kCorrupt: no such line, or its bytes do not match its checksum.

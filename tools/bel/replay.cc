@@ -36,11 +36,13 @@ Status Replay::Add(const StoredEvent& event) {
   CheckOrder(event);
   ASSIGN_OR_RETURN(const v1::BuildEvent decoded, DecodeEvent(event));
   CheckColumns(event, decoded);
-  if (const Status legal = CheckTransition(state_, decoded); !legal.ok()) {
-    Breach(event.idx, legal.error().message);
+  if (event.idx > base_.state->idx()) {
+    if (const Status legal = CheckTransition(*base_.state, decoded); !legal.ok()) {
+      Breach(event.idx, legal.error().message);
+    }
+    base_.state->Apply(decoded);
   }
   if (const auto id = ParseUuid(event.event_id)) ids_.push_back(*id);
-  state_.Apply(decoded);
   ++events_;
   payload_bytes_ += static_cast<int64_t>(event.payload.size());
   return {};
@@ -54,6 +56,6 @@ void Replay::Finish() {
   }
 }
 
-std::string Replay::Digest() const { return FormatDigest(StateDigest(state_)); }
+std::string Replay::Digest() const { return FormatDigest(StateDigest(*base_.state)); }
 
 }  // namespace databuild

@@ -1,4 +1,5 @@
-// A log folded again from its first event, with every rule of the log checked on the way.
+// A log folded again from its first event, or from the base that stands for what retention gave up,
+// with every rule of the log checked on the way.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 
 #include "bel/base/uuid.h"
 #include "bel/build_state.h"
+#include "bel/log_base.h"
 #include "bel/storage.h"
 
 namespace databuild {
@@ -18,6 +20,10 @@ class Replay {
   explicit Replay(std::function<void(const std::string&)> on_breach)
       : on_breach_(std::move(on_breach)) {}
 
+  // Before the first event: the fold of the events up to the base's idx. Events up to there are
+  // checked but not folded again.
+  void BeginAt(Fold base) { base_ = std::move(base); }
+
   // Dense, times ascending, epochs not descending, columns as in the payload, a legal transition.
   // An error ends the replay: the bytes cannot be folded.
   Status Add(const StoredEvent& event);
@@ -27,7 +33,7 @@ class Replay {
   int64_t events() const { return events_; }
   int64_t breaches() const { return breaches_; }
   int64_t payload_bytes() const { return payload_bytes_; }
-  const BuildState& state() const { return state_; }
+  const BuildState& state() const { return *base_.state; }
 
   // Hex. Logs with the same events have the same digest, whatever storage they are in.
   std::string Digest() const;
@@ -38,7 +44,7 @@ class Replay {
   void CheckColumns(const StoredEvent& event, const v1::BuildEvent& decoded);
 
   std::function<void(const std::string&)> on_breach_;
-  BuildState state_;
+  Fold base_;  // the events so far
   std::vector<UuidBytes> ids_;
   int64_t events_ = 0, breaches_ = 0, payload_bytes_ = 0;
   int64_t last_idx_ = -1;  // -1: nothing yet

@@ -107,6 +107,22 @@ Status ReadEvents(Storage& storage, const EventRange& range, const ToolIo& io,
   return {};
 }
 
+Result<BaseInfo> FindBase(Storage& storage, const GraphHead& log) {
+  ASSIGN_OR_RETURN(const std::vector<BaseInfo> bases, storage.Bases(log.graph));
+  if (!bases.empty() && bases.front().idx >= log.at.floor) return bases.front();
+  return Error{Errc::kOutOfRange, "the log of graph " + log.graph + " begins after idx " +
+                                      std::to_string(log.at.floor) +
+                                      " and has no base that stands for what is gone"};
+}
+
+Status BeginReplay(Storage& storage, const GraphHead& log, Replay& replay) {
+  if (log.at.floor == 0) return {};
+  ASSIGN_OR_RETURN(const BaseInfo base, FindBase(storage, log));
+  ASSIGN_OR_RETURN(Fold fold, ReadBase(storage, log.graph, base));
+  replay.BeginAt(std::move(fold));
+  return {};
+}
+
 std::string Grouped(int64_t number) {
   std::string text = std::to_string(number);
   const int64_t first = number < 0 ? 1 : 0;

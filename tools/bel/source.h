@@ -9,6 +9,7 @@
 
 #include "bel/storage.h"
 #include "tools/bel/options.h"
+#include "tools/bel/replay.h"
 
 namespace databuild {
 
@@ -45,6 +46,11 @@ struct EventRange {
 };
 Status ReadEvents(Storage& storage, const EventRange& range, const ToolIo& io,
                   const VisitEvent& visit);
+
+// The newest base of a log with a floor that reaches it. kOutOfRange: there is none.
+Result<BaseInfo> FindBase(Storage& storage, const GraphHead& log);
+// Gives `replay` the base of a log with a floor; nothing to do for others.
+Status BeginReplay(Storage& storage, const GraphHead& log, Replay& replay);
 
 // "1,234,567".
 std::string Grouped(int64_t number);

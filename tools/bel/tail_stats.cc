@@ -86,6 +86,7 @@ std::map<std::string, uint64_t> ByName(EntityKind kind, const std::map<int, uint
 Result<LogFigures> Figures(Storage& storage, const GraphHead& log, const ToolIo& io) {
   LogFigures figures;
   Replay replay([](const std::string&) {});  // `verify` reports
+  RETURN_IF_ERROR(BeginReplay(storage, log, replay));
   RETURN_IF_ERROR(ReadEvents(storage, {log, log.at.floor}, io, [&](const StoredEvent& event) {
     ++figures.events_by_kind[KindName(event.type)];
     if (figures.first_ts == 0) figures.first_ts = event.ts;
@@ -157,6 +158,7 @@ Result<int> RunTail(const ToolOptions& options, const ToolIo& io) {
   ASSIGN_OR_RETURN(GraphHead log, FindGraph(*storage, options.graph));
   int64_t since = options.since_idx;
   if (since < 0) since = std::max(log.at.floor, log.at.head - options.lines);
+  if (since < log.at.floor) return BelowFloor(log.graph, since, log.at.floor);
   while (true) {
     const Status printed = PrintEvents(*storage, {log, since}, matcher, io);
     if (!printed.ok() && printed.error().code == Errc::kCancelled) return kExitOk;

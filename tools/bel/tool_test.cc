@@ -7,6 +7,8 @@
 
 #include "bel/base/crc32c.h"
 #include "bel/event_codec.h"
+#include "bel/log_base.h"
+#include "bel/log_keeper.h"
 #include "gtest/gtest.h"
 #include "tests/support/temp_folder.h"
 #include "tools/bel/tool_testing.h"
@@ -51,8 +53,78 @@ class BelTool : public testing::Test {
     ASSERT_TRUE(storage->Append("sales", log.epoch, idx - 1, one).ok());
   }
 
+  // 1,500 events of which retention has given up the first 1,000. The digest of the whole.
+  std::string WriteLogWithFloor() {
+    WriteCorpus(Uri(), "sales", 1'500);
+    const std::string digest = DigestIn(RunTool({"verify", "--bel", Uri()}).out);
+    const auto storage = OpenInitialized(Uri());
+    const Acquired log = storage->Acquire({"sales", "keeper", "cluster-1"}).value();
+    BuildState state;
+    Postings postings;
+    EventDecoder decoder;
+    EventView view;
+    const StoredPage first = storage->List("sales", {0, 1'200, 64 << 20}).value();
+    for (const StoredEvent& event : first.events) {
+      CHECK(decoder.Decode(event.payload, view));
+      state.Apply(view);
+      postings.Add(view, state);
+    }
+    const auto base = StoreBase({storage.get(), "sales", log.epoch}, state, postings);
+    EXPECT_TRUE(base.ok());
+    EXPECT_TRUE(storage->FinishBase("sales", log.epoch, *base).ok());
+    KeepOptions keep;
+    keep.segment_events = 100;
+    keep.max_events = 500;
+    EXPECT_EQ(KeepLog(*storage, {"sales", log.epoch}, keep, 0)->floor, 1'000);
+    return digest;
+  }
+
   TempFolder folder_;
 };
+
+TEST_F(BelTool, ALogWithAFloorIsCheckedAndCopiedWithItsBase) {
+  const std::string digest = WriteLogWithFloor();
+  const ToolRun verified = RunTool({"verify", "--bel", Uri()});
+  EXPECT_EQ(verified.code, 0) << verified.out << verified.err;
+  EXPECT_EQ(DigestIn(verified.out), digest);
+  EXPECT_NE(verified.out.find("500 events, idx 1001 to 1500"), std::string::npos) << verified.out;
+  EXPECT_NE(verified.out.find("a base of idx 1200 stands for them"), std::string::npos);
+  EXPECT_NE(RunTool({"stats", "--bel", Uri()}).out.find(digest), std::string::npos);
+  const ToolRun below = RunTool({"tail", "--bel", Uri(), "--since", "5"});
+  EXPECT_NE(below.err.find("the floor is 1000"), std::string::npos) << below.err;
+
+  const std::string dump = Dump(Uri());
+  EXPECT_NE(Lines(dump).front().find("\"floor\":\"1000\""), std::string::npos);
+  const ToolRun loaded = Load(dump);
+  EXPECT_EQ(loaded.code, 0) << loaded.err;
+  EXPECT_NE(loaded.out.find("loaded 500 events"), std::string::npos) << loaded.out;
+  const ToolRun copy = RunTool({"verify", "--bel", Uri("new.db")});
+  EXPECT_EQ(copy.code, 0) << copy.out << copy.err;
+  EXPECT_EQ(DigestIn(copy.out), digest);
+  // The same but for the log's new identity.
+  std::vector<std::string> original = Lines(dump), again = Lines(Dump(Uri("new.db")));
+  ASSERT_EQ(again.size(), original.size());
+  EXPECT_TRUE(std::equal(again.begin() + 1, again.end() - 500, original.begin() + 1));
+}
+
+TEST_F(BelTool, ADumpWhoseBaseIsDamagedOrMissingIsRefused) {
+  WriteLogWithFloor();
+  const std::vector<std::string> lines = Lines(Dump(Uri()));
+  const auto refused = [&](const std::vector<std::string>& changed, const std::string& says) {
+    const ToolRun run = Load(Joined(changed));
+    EXPECT_EQ(run.code, 1);
+    EXPECT_NE(run.err.find(says), std::string::npos) << run.err;
+  };
+  std::vector<std::string> changed = lines;
+  const size_t at = changed[1].find("\"bytes\":\"") + 5'000;
+  changed[1][at] = changed[1][at] == 'A' ? 'B' : 'A';
+  refused(changed, "line 2: the base does not match its checksum");
+  changed = lines;
+  changed.erase(changed.begin() + 1);
+  refused(changed, "line 2: ");
+  // Nothing of it is in the way of the whole dump.
+  EXPECT_EQ(Load(Joined(lines)).code, 0);
+}
 
 TEST_F(BelTool, VerifySaysThatAGoodLogIsInOrderAndGivesItsDigest) {
   WriteCorpus(Uri(), "sales", 1'500);
@@ -198,13 +270,15 @@ TEST_F(BelTool, LoadRefusesDumpsThatAreNotWholeAndNamesTheLine) {
   }
 }
 
-TEST_F(BelTool, LoadRefusesADumpThatBeginsAboveTheFloor) {
+TEST_F(BelTool, LoadRefusesADumpThatBeginsAfterAFloorWithoutABase) {
   WriteCorpus(Uri(), "sales", 5);
   std::string dump = Dump(Uri());
   dump.replace(dump.find("\"floor\":\"0\""), 11, "\"floor\":\"3\"");
   const ToolRun run = Load(dump);
   EXPECT_EQ(run.code, 1);
-  EXPECT_NE(run.err.find("begins after idx 3"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("no part of the base, which a log with a floor begins with"),
+            std::string::npos)
+      << run.err;
 }
 
 TEST_F(BelTool, ALoadThatBreaksOffSaysWhatTheStorageHoldsNow) {

@@ -16,10 +16,14 @@ Result<bool> VerifyOne(Storage& storage, const GraphHead& log, const ToolIo& io)
   Replay replay([&](const std::string& breach) {
     if (++shown <= kShownBreaches) io.out << log.graph << ": " << breach << "\n";
   });
-  const Status read = ReadEvents(storage, {log, log.at.floor}, io,
-                                 [&](const StoredEvent& e) { return replay.Add(e); });
+  Status read = BeginReplay(storage, log, replay);
+  const int64_t base_idx = replay.state().idx();
+  if (read.ok()) {
+    read = ReadEvents(storage, {log, log.at.floor}, io,
+                      [&](const StoredEvent& e) { return replay.Add(e); });
+  }
   if (!read.ok() && read.error().code != Errc::kCorrupt &&
-      read.error().code != Errc::kUnsupported) {
+      read.error().code != Errc::kUnsupported && read.error().code != Errc::kOutOfRange) {
     return read.error();
   }
   if (!read.ok()) {
@@ -35,8 +39,12 @@ Result<bool> VerifyOne(Storage& storage, const GraphHead& log, const ToolIo& io)
   const bool good = replay.breaches() == 0;
   io.out << log.graph << ": " << (good ? "in order" : "NOT in order") << "; "
          << Grouped(replay.events()) << " events, idx " << log.at.floor + 1 << " to " << log.at.head
-         << ", epoch " << log.at.epoch << ", log " << log.at.log_id << "\n"
-         << log.graph << ": replay digest " << replay.Digest() << "\n";
+         << ", epoch " << log.at.epoch << ", log " << log.at.log_id << "\n";
+  if (log.at.floor > 0) {
+    io.out << log.graph << ": the events up to idx " << log.at.floor
+           << " were given up; a base of idx " << base_idx << " stands for them\n";
+  }
+  io.out << log.graph << ": replay digest " << replay.Digest() << "\n";
   return good;
 }
 

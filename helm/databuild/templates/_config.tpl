@@ -8,6 +8,9 @@ bel:
   uri: sqlite:///var/lib/databuild/bel.db
   {{- end }}
   hotEvents: {{ int64 .Values.bel.hotEvents }}
+  retention:
+    maxAge: {{ .Values.bel.retention.maxAge }}
+    maxEvents: {{ int64 .Values.bel.retention.maxEvents }}
   verify: {{ .Values.bel.verify }}
 dataDir: /var/lib/databuild
 clusterId: {{ .Values.clusterId | quote }}
