@@ -26,9 +26,15 @@ def make_crds(kube):
         plural = file.stem + "s.databuild.dev"
         if kube.kubectl_result("get", "crd", plural).returncode != 0:
             kube.kubectl("create", "-f", str(file))
-            kube.kubectl("wait", "--for=condition=Established", f"crd/{plural}", "--timeout=30s")
+            # kubectl wait gives up on one that has no conditions yet.
+            kube.wait_for(("CustomResourceDefinition", None, plural), "is established", established, 30)
             made.append(plural)
     return made
+
+
+def established(crd):
+    conditions = (crd or {}).get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def remove_crds(kube, names):

@@ -32,11 +32,13 @@ PATHS = {  # kind -> (prefix, plural)
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "PriorityClass": ("apis/scheduling.k8s.io/v1", "priorityclasses"),
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
+    "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "Want": (f"apis/{GROUP}", "wants"),
     "Taint": (f"apis/{GROUP}", "taints"),
     "DataJob": (f"apis/{GROUP}", "datajobs"),
 }
-CLUSTER_SCOPED = {"Namespace", "Node", "PersistentVolume", "PriorityClass", "ClusterRoleBinding"}
+CLUSTER_SCOPED = {"Namespace", "Node", "PersistentVolume", "PriorityClass", "ClusterRoleBinding",
+                  "CustomResourceDefinition"}
 
 
 class KubeError(Exception):
