@@ -38,7 +38,10 @@ void Planner::DecideRun(Index index) {
   const ObservedJob* job = snapshot_.FindJob(run.id);
   if (job && job->log_id != options_.log_id) job = nullptr;  // foreign: never adopted
   if (!job) return DecideUnseenRun(index);
-  if (EndedWithoutPod(*job) && !snapshot_.podless_runs.contains(run.id)) return;  // ask first
+  if (EndedWithoutPod(*job) && !snapshot_.podless_runs.contains(run.id) &&
+      !IsMutant(Mutant::kNoPodList)) {
+    return;  // ask first
+  }
   RunVerdict verdict = Judge(run, *job);
   if (verdict.look_again_at > now_) WakeAt(verdict.look_again_at, {KeyKind::kRun, run.id});
   if (verdict.kind == RunVerdict::Kind::kEnded) {

@@ -7,6 +7,7 @@ namespace databuild {
 enum class Mutant {
   kNone,
   kNoLiveGet,             // a Job that the informer does not show counts as gone
+  kNoPodList,             // a Job that ended counts as failed while its pod is not shown
   kNoActiveRunCheck,      // a partition that is being built may be built once more
   kDelegationIsSuccess,   // a build that waits for others' work calls itself complete
   kNoAdoption,            // work that others wait for ends with the want that started it

@@ -41,6 +41,10 @@ TEST_F(MutantTest, ActingBeforeTheAppendIsDurableIsCaught) {
 
 TEST_F(MutantTest, ActingWithoutALiveGetIsCaught) { EXPECT_NE(Hunt(Mutant::kNoLiveGet), ""); }
 
+TEST_F(MutantTest, JudgingAnEndedJobBeforeItsPodIsShownIsCaught) {
+  EXPECT_NE(Hunt(Mutant::kNoPodList), "");
+}
+
 TEST_F(MutantTest, NotCheckingForAnActiveRunIsCaught) {
   EXPECT_NE(Hunt(Mutant::kNoActiveRunCheck), "");
 }

@@ -211,7 +211,10 @@ void RandomWorld::DeleteOne(std::vector<std::string>& names, Delete&& remove) {
 
 std::string RandomWorld::Check() {
   if (!world_.violation().empty()) return world_.violation();
-  for (; checked_ < world_.log.size(); ++checked_) checker_.Take(world_.log[checked_]);
+  for (; checked_ < world_.log.size(); ++checked_) {
+    checker_.Take(world_.log[checked_]);
+    if (const std::string wrong = CheckEnd(world_.log[checked_]); !wrong.empty()) return wrong;
+  }
   if (!checker_.wrong().empty()) return checker_.wrong();
   for (const auto& [run_id, job] : world_.cluster.live) {
     if (world_.state().FindRun(run_id) == kNone)
@@ -224,6 +227,15 @@ std::string RandomWorld::Check() {
     return "";  // behind by a lost reply
   const std::string part = world_.ReplayDiffers();
   return part.empty() ? "" : "replay and live fold differ in " + part;
+}
+
+// What a run made is thrown away only if the Job itself was deleted, never for want of a look.
+std::string RandomWorld::CheckEnd(const v1::BuildEvent& event) const {
+  const v1::JobEvent& job = event.job_event();
+  if (!event.has_job_event() || job.status_code() != v1::JOB_FAILED) return "";
+  const bool unseen = job.outcome() == v1::JOB_OUTCOME_NO_RECEIPT || job.reason() == "PodDeleted";
+  if (!unseen || !world_.cluster.succeeded.contains(job.job_run_id())) return "";
+  return "run " + job.job_run_id() + " succeeded, and the log says " + job.reason();
 }
 
 // People stop, Jobs behave, what hung is deleted, the log and the cluster answer.

@@ -39,6 +39,7 @@ class RandomWorld {
   void DeleteOne(std::vector<std::string>& names, Delete&& remove);
 
   std::string Check();
+  std::string CheckEnd(const v1::BuildEvent& event) const;
   void Calm();
   std::string Judge();
   std::string JudgeWant(const std::string& name);

@@ -212,6 +212,7 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
 void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
   ++effects["delete_job"];
   const auto it = observed_.find(effect.run_id);
+  succeeded.erase(effect.run_id);
   if (it == observed_.end() || (!effect.uid.empty() && effect.uid != it->second.uid)) return;
   it->second.deleting = true;
   Changed(Kind::kJob, effect.run_id);
@@ -336,6 +337,7 @@ void FakeCluster::StartPod(ObservedPod& pod, const JobEnd& end) const {
 
 void FakeCluster::EndPod(ObservedJob& job, const JobEnd& end) const {
   job.pod->finished_at = clock_.now;
+      if (job.pod->exit_code == 0) succeeded.insert(run_id);
   job.pod->exit_code = end.exit_code;
   job.pod->terminated_reason = end.terminated_reason;
   job.pod->receipt = end.exit_class.empty() ? "" : ReceiptOf(end);

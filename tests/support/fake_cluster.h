@@ -102,6 +102,7 @@ class FakeCluster {
   std::map<std::string, size_t> effects;   // carried out, by kind
   std::set<std::string> refuse_templates;  // DataJob names the API server refuses
   std::set<std::string> refuse_jobs;       // labels whose Jobs are refused (quota)
+  std::set<std::string> succeeded;                // runs whose newest pod ended well, gone or not
   std::set<std::string> too_large_jobs;    // labels whose Jobs are larger than what etcd takes
   const Condition& WantCondition(const std::string& name, const std::string& type) const;
 
