@@ -8,18 +8,35 @@ namespace databuild {
 
 uint32_t RunSlots::Ask(const std::string& graph, uint32_t live) {
   const std::lock_guard lock(mutex_);
-  live_[graph] = live;
+  shares_[graph] = {live, false};
   if (limit_ == 0) return UINT32_MAX;
-  uint64_t all = 0;
-  for (const auto& [name, count] : live_) all += count;
-  const uint32_t free = all < limit_ ? static_cast<uint32_t>(limit_ - all) : 0;
-  live_[graph] += free;  // until the graph says what it made of the grant
-  return free;
+  uint64_t all = 0, content = 0, hungry = 1;  // runs, runs of graphs that do not wait, graphs
+  for (const auto& [name, share] : shares_) {
+    all += share.live;
+    if (share.waits) {
+      ++hungry;
+    } else if (name != graph) {
+      content += share.live;
+    }
+  }
+  uint64_t free = all < limit_ ? limit_ - all : 0;
+  if (hungry > 1) {
+    const uint64_t rest = content < limit_ ? limit_ - content : 0;
+    const uint64_t part = (rest + hungry - 1) / hungry;
+    free = std::min(free, part > live ? part - live : 0);
+  }
+  shares_[graph].live += static_cast<uint32_t>(free);  // until it says what it made of the grant
+  return static_cast<uint32_t>(free);
 }
 
-void RunSlots::Settle(const std::string& graph, uint32_t live) {
+void RunSlots::Settle(const std::string& graph, uint32_t live, bool waits) {
   const std::lock_guard lock(mutex_);
-  live_[graph] = live;
+  shares_[graph] = {live, waits};
+}
+
+void RunSlots::Leave(const std::string& graph) {
+  const std::lock_guard lock(mutex_);
+  shares_[graph].waits = false;
 }
 
 namespace {
@@ -51,6 +68,8 @@ GraphReconciler::GraphReconciler(PlannerOptions options, Parts parts)
     : options_(std::move(options)), parts_(std::move(parts)) {
   options_.log_id = parts_.log->log_id();
 }
+
+GraphReconciler::~GraphReconciler() { parts_.slots->Leave(options_.graph); }
 
 TickReport GraphReconciler::Tick() {
   TickReport report;
@@ -105,8 +124,9 @@ bool GraphReconciler::DecideAndAppend(TickReport& report) {
     parts_.log->WithState([&](const BuildState&) {
       const uint32_t slots = parts_.slots->Ask(options_.graph, planner_->LiveRuns());
       events = planner_->DecideEvents(now, slots);
-      parts_.slots->Settle(options_.graph, planner_->LiveRuns() + RunsStarted(events));
-      starved_ = slots == 0 && planner_->ReadyUnits() > 0;
+      const uint32_t started = RunsStarted(events);
+      starved_ = started >= slots && planner_->ReadyUnits() > 0;
+      parts_.slots->Settle(options_.graph, planner_->LiveRuns() + started, starved_);
     });
   }
   if (events.empty()) {

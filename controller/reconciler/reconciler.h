@@ -19,19 +19,28 @@
 
 namespace databuild {
 
-// Hands out the operator-wide limit of live runs. Thread-safe. 0: no limit.
+// Hands out the operator-wide limit of live runs. While several graphs want more than there is,
+// what those that are content leave over is shared among them in equal parts: none takes a slot
+// beyond its part before the others have theirs. Thread-safe. 0: no limit.
 class RunSlots {
  public:
   explicit RunSlots(uint32_t limit) : limit_(limit) {}
   // `live`: runs of the graph that are SCHEDULED or RUNNING now. Returns how many more it may
   // start; all of them count as taken until Settle says how many runs it has with those it starts.
   uint32_t Ask(const std::string& graph, uint32_t live);
-  void Settle(const std::string& graph, uint32_t live);
+  // `waits`: it would start more runs if it were granted more.
+  void Settle(const std::string& graph, uint32_t live, bool waits);
+  // Nobody asks for the graph any more; its runs go on.
+  void Leave(const std::string& graph);
 
  private:
+  struct Share {
+    uint32_t live = 0;  // grants included
+    bool waits = false;
+  };
   const uint32_t limit_;
   std::mutex mutex_;
-  std::map<std::string, uint32_t> live_;  // by graph, grants included
+  std::map<std::string, Share> shares_;  // by graph
 };
 
 struct TickReport {
@@ -68,6 +77,9 @@ class GraphReconciler {
         on_event;
   };
   GraphReconciler(PlannerOptions options, Parts parts);
+  ~GraphReconciler();
+  GraphReconciler(const GraphReconciler&) = delete;
+  GraphReconciler& operator=(const GraphReconciler&) = delete;
 
   TickReport Tick();
   // When Tick should run again although nothing changes; nullopt: never.

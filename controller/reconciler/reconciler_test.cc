@@ -185,17 +185,89 @@ TEST(RunSlotsTest, GrantsNeverExceedTheLimitWhoeverAsks) {
   RunSlots slots(5);
   EXPECT_EQ(slots.Ask("a", 1), 4u);
   EXPECT_EQ(slots.Ask("b", 0), 0u) << "all that is free is granted to a until it settles";
-  slots.Settle("a", 3);
+  slots.Settle("a", 3, false);
   EXPECT_EQ(slots.Ask("b", 1), 1u);
-  slots.Settle("b", 2);
+  slots.Settle("b", 2, false);
   EXPECT_EQ(slots.Ask("a", 3), 0u);
   EXPECT_EQ(slots.Ask("a", 0), 3u) << "its runs have ended";
+}
+
+TEST(RunSlotsTest, AGraphWithMuchToDoLeavesOthersTheirPart) {
+  RunSlots slots(10);
+  slots.Settle("content", 1, false);
+  EXPECT_EQ(slots.Ask("large", 0), 9u) << "nobody else waits";
+  slots.Settle("large", 9, true);
+  EXPECT_EQ(slots.Ask("small", 0), 0u);
+  slots.Settle("small", 0, true);
+  // Each run of the large one that ends makes room for the small one, until each has its half.
+  for (uint32_t small = 0; small < 4; ++small) {
+    const uint32_t large = 8 - small;
+    EXPECT_EQ(slots.Ask("large", large), 0u) << large;
+    slots.Settle("large", large, true);
+    EXPECT_EQ(slots.Ask("small", small), 1u) << small;
+    slots.Settle("small", small + 1, true);
+  }
+  EXPECT_EQ(slots.Ask("small", 4), 0u);
+  slots.Settle("small", 4, true);
+  EXPECT_EQ(slots.Ask("large", 4), 1u) << "nine are shared by two: one gets five";
+  slots.Settle("large", 5, true);
+  slots.Leave("small");
+  EXPECT_EQ(slots.Ask("large", 3), 2u) << "four of the small one's are still running";
 }
 
 TEST(RunSlotsTest, ZeroIsNoLimit) {
   RunSlots slots(0);
   EXPECT_EQ(slots.Ask("a", 1'000'000), UINT32_MAX);
   EXPECT_EQ(slots.Ask("b", 0), UINT32_MAX);
+}
+
+// Two graphs of one operator with room for four runs: both want ten, the first asks first.
+TEST(GraphReconcilerTest, TwoGraphsShareTheOperatorsLimit) {
+  FakeClock clock;
+  RunSlots slots(4);
+  MemoryStorage storage;
+  struct Tenant {
+    std::unique_ptr<FakeCluster> cluster;
+    std::unique_ptr<FakeView> view;
+    std::unique_ptr<EventLog> log;
+    std::unique_ptr<GraphReconciler> reconciler;
+  };
+  std::vector<Tenant> graphs(2);
+  for (size_t i = 0; i < graphs.size(); ++i) {
+    Tenant& graph = graphs[i];
+    graph.cluster = std::make_unique<FakeCluster>(clock);
+    graph.view = graph.cluster->Connect();
+    LogOptions log = LogOf(storage, clock);
+    log.graph = "graph-" + std::to_string(i);
+    auto opened = EventLog::Open(log);
+    ASSERT_TRUE(opened.ok());
+    graph.log = std::move(*opened);
+    PlannerOptions options;
+    options.graph = log.graph;
+    graph.reconciler = std::make_unique<GraphReconciler>(
+        options, GraphReconciler::Parts{graph.log.get(), graph.view.get(), &clock, &slots, {}});
+    graph.cluster->PutDataJob("raw", {"raw/{n}"});
+    std::vector<std::string> refs;
+    for (int n = 0; n < 10; ++n) refs.push_back("raw/" + std::to_string(n));
+    graph.cluster->PutWant("w", refs);
+  }
+  // The first one gets all four; then it gives way as its runs end.
+  const auto settle = [&](Tenant& graph) {
+    for (int i = 0; i < 10; ++i) graph.reconciler->Tick();
+  };
+  settle(graphs[0]);
+  settle(graphs[1]);
+  EXPECT_EQ(graphs[0].cluster->created.size(), 4u);
+  EXPECT_EQ(graphs[1].cluster->created.size(), 0u);
+  for (int round = 0; round < 2; ++round) {
+    for (int step = 0; step < 2; ++step) {
+      for (Tenant& graph : graphs) graph.cluster->StepJobs();
+      clock.now += kSecond;
+    }
+    for (Tenant& graph : graphs) settle(graph);
+    for (Tenant& graph : graphs) settle(graph);
+  }
+  EXPECT_GE(graphs[1].cluster->created.size(), 4u) << "its half of each round";
 }
 
 // A cluster in which nothing exists and every graph is complete; counts who looked.
