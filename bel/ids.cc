@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
 
 #include "bel/base/check.h"
 #include "bel/base/uuid.h"
@@ -14,9 +16,13 @@ namespace {
 UuidBytes Sha1Prefix(std::string_view bytes) {
   std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  // Fetched once: OpenSSL would look SHA-1 up anew for every id.
+  // Fetched and made once: OpenSSL would look SHA-1 up and make a context anew for every id.
   static const EVP_MD* const kSha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, kSha1, nullptr) == 1);
+  static thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> kContext(
+      EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  CHECK(EVP_DigestInit_ex2(kContext.get(), kSha1, nullptr) == 1);
+  CHECK(EVP_DigestUpdate(kContext.get(), bytes.data(), bytes.size()) == 1);
+  CHECK(EVP_DigestFinal_ex(kContext.get(), digest.data(), &size) == 1);
   CHECK(size >= 16);
   UuidBytes uuid{};
   std::copy_n(digest.begin(), uuid.size(), uuid.begin());
@@ -26,8 +32,13 @@ UuidBytes Sha1Prefix(std::string_view bytes) {
 }  // namespace
 
 std::string UuidV5(std::string_view space, std::initializer_list<std::string_view> parts) {
-  const UuidBytes space_uuid = ParseUuid(space).value_or(Sha1Prefix(space));
-  std::string bytes(space_uuid.begin(), space_uuid.end());
+  const std::optional<UuidBytes> known = ParseUuid(space);
+  const UuidBytes space_uuid = known ? *known : Sha1Prefix(space);
+  size_t size = space_uuid.size() + parts.size();
+  for (std::string_view part : parts) size += part.size();
+  std::string bytes;
+  bytes.reserve(size);
+  bytes.assign(space_uuid.begin(), space_uuid.end());
   bool first = true;
   for (std::string_view part : parts) {
     if (!first) bytes += '\n';

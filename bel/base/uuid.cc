@@ -87,12 +87,12 @@ std::optional<UuidBytes> ParseUuid(std::string_view text) {
 
 std::string FormatUuid(const UuidBytes& bytes) {
   constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(36);
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    if (IsDashPosition(text.size())) text += '-';
-    text += kHex[bytes[i] >> 4];
-    text += kHex[bytes[i] & 15];
+  std::string text(36, '-');
+  size_t at = 0;
+  for (const uint8_t byte : bytes) {
+    if (IsDashPosition(at)) ++at;
+    text[at++] = kHex[byte >> 4];
+    text[at++] = kHex[byte & 15];
   }
   return text;
 }

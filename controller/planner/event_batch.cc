@@ -24,7 +24,10 @@ v1::SourceTypeCode SourceCodeOf(const std::string& type) {
 v1::BuildEvent& EventBatch::Add(const std::string& build,
                                 std::initializer_list<std::string_view> identity) {
   v1::BuildEvent& event = events_.emplace_back();
+  size_t size = identity.size();
+  for (std::string_view part : identity) size += part.size();
   std::string joined;
+  joined.reserve(size);
   for (std::string_view part : identity) joined.append(part).append("\n");
   event.set_event_id(UuidV5(log_id_, {"event", joined}));
   if (!build.empty()) event.set_build_request_id(build);
