@@ -157,6 +157,15 @@ class Graph:
     def journal(self):
         return Journal(os.path.join(self.folder, "journal.jsonl"))
 
+    def assert_built_once(self, count):
+        """So many partitions are there, each made by one run that started one container."""
+        log, journal = self.settled_log(), self.journal()
+        assert len(log.available()) == count, f"{len(log.available())} partitions in place of {count}"
+        for ref in log.available():
+            states, starts = [run.state for run in log.runs_of(ref)], len(journal.starts(ref))
+            assert (states, starts) == (["COMPLETED"], 1), f"{ref}: runs {states}, {starts} starts"
+        self.assert_no_overlap()
+
     def assert_no_overlap(self):
         found = overlaps(self.journal().lines())
         assert not found, "\n".join(found[:20])
