@@ -6,22 +6,17 @@
 
 #include "bel/base/log.h"
 #include "tests/support/fault_proxy.h"
+#include "tests/support/loopback_access.h"
 
 namespace databuild::kube {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AccessTo;
 using testing::LoopbackConnection;
 using testing::LoopbackRequest;
 using testing::LoopbackServer;
 using testing::SendAnswer;
-
-ClusterAccess AccessTo(const LoopbackServer& server) {
-  ClusterAccess access;
-  access.server = server.url();
-  access.origin = "test";
-  return access;
-}
 
 std::unique_ptr<ApiClient> ClientOf(const LoopbackServer& server, ApiClientOptions options = {}) {
   auto client = ApiClient::Create(AccessTo(server), std::move(options));

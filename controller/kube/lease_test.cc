@@ -5,11 +5,13 @@
 #include <semaphore>
 
 #include "tests/support/fault_proxy.h"
+#include "tests/support/loopback_access.h"
 
 namespace databuild::kube {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AccessTo;
 using testing::LoopbackConnection;
 using testing::LoopbackRequest;
 using testing::LoopbackServer;
@@ -25,10 +27,7 @@ TEST(LeaseElector, WritingEndsBeforeTheLeaseRunsOut) {
     ++renewals;
     return SendAnswer(connection, 200, request.body);
   });
-  ClusterAccess access;
-  access.server = server.url();
-  access.origin = "test";
-  auto client = ApiClient::Create(access, {});
+  auto client = ApiClient::Create(AccessTo(server), {});
   ASSERT_TRUE(client.ok());
   SystemClock clock;
   LeaseOptions options;
