@@ -160,7 +160,12 @@ void Planner::GoOn(OpenPlan plan) {
     AskConfigs(plan.build, analysis.unconfigured);
     if (!plan.revision) return;
   }
-  if (!Record(plan)) keep();
+  if (!Record(plan)) return keep();
+  // What makes nothing and waits for nobody stands beside any other plan.
+  if (analysis.units.empty() && analysis.delegations.empty() && analysis.unproducible.empty() &&
+      analysis.unconfigured.empty()) {
+    planned_ = false;
+  }
 }
 
 // Slices of units, then what is left to others, then the build's next state. False when the round

@@ -147,6 +147,21 @@ TEST_F(PlannerScaleTest, ALaterBuildOfAWantLooksOnlyAtWhatIsMissing) {
   EXPECT_EQ(Ready("b"), "True Available");
 }
 
+TEST_F(PlannerScaleTest, WantsOverWhatIsThereAreSatisfiedTogether) {
+  world.cluster.PutDataJob("raw", {"raw/{n}"});
+  world.cluster.PutWant("first", {"raw/1"});
+  world.Run();
+  constexpr size_t kWants = 200;
+  for (size_t i = 0; i < kWants; ++i) world.cluster.PutWant("w" + std::to_string(i), {"raw/1"});
+  const size_t patches = world.cluster.effects["patch_status"];
+  world.Tick();
+  for (size_t i = 0; i < kWants; ++i)
+    ASSERT_EQ(Ready("w" + std::to_string(i)), "True Available") << i;
+  EXPECT_EQ(world.state().wants_by_status().at(v1::WANT_SATISFIED), kWants + 1);
+  world.Run();
+  EXPECT_LE(world.cluster.effects["patch_status"], patches + 2 * kWants);
+}
+
 TEST_F(PlannerScaleTest, AStatusNamesAFewOfEveryStageAndCountsAll) {
   world.cluster.PutDataJob("raw", {"raw/{n:int}"}).max_concurrent_runs = 30;
   world.cluster.rule = [](const CreateJob& job) {
