@@ -138,7 +138,9 @@ bool BuildState::HasMark(EntityKind kind, std::string_view id, std::string_view 
   }
   if (kind == EntityKind::kInstance && mark.starts_with("invalidated:")) {
     const Index i = FindInstance(id), taint = FindTaint(mark.substr(sizeof("invalidated:") - 1));
-    if (i == kNone || taint == kNone) return false;
+    if (i == kNone) return false;
+    if (mark == "invalidated:") return instances_[i].extra->withdrawn;
+    if (taint == kNone) return false;
     const auto& taints = instances_[i].extra->taints;
     return std::find(taints.begin(), taints.end(), taint) != taints.end();
   }

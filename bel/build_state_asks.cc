@@ -129,7 +129,13 @@ void BuildState::Apply(const EventView& event, const InvalidationView& hit) {
   ++extra.invalidations;
   extra.last_invalidated = event.timestamp;
   const Index taint = FindTaint(hit.taint_id), instance = FindInstance(hit.instance_id);
-  if (taint != kNone && instance != kNone) HitInstance(taint, instance);
+  if (instance == kNone) return;
+  if (taint != kNone) return HitInstance(taint, instance);
+  if (!hit.taint_id.empty()) return;
+  const PartitionChange change(*this, partition);  // a peer took it back
+  instances_[instance].extra.Edit().withdrawn = true;
+  for (Index want : partitions_[partition].wants)
+    wants_[want].last_idx = wants_[want].taint_idx = idx_;
 }
 
 void BuildState::HitInstance(Index taint, Index instance) {

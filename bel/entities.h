@@ -73,12 +73,13 @@ struct Instance {
     uint32_t failed_runs = 0;  // count against retry.limit
     uint32_t lost_runs = 0;    // count against retry.infrastructureLimit
     TimeNs last_failure_at = 0;
-    bool external = false;
-    CauseInfo cause;  // of FAILED and CANCELLED
+    bool external = false;   // a peer made it
+    bool withdrawn = false;  // its peer took it back; nothing of ours makes it good again
+    CauseInfo cause;         // of FAILED and CANCELLED
   };
   Rare<Extra> extra;
 
-  bool Tainted() const { return extra.present() && !extra->taints.empty(); }
+  bool Tainted() const { return extra.present() && (extra->withdrawn || !extra->taints.empty()); }
 };
 
 struct UnitInput {

@@ -55,6 +55,11 @@ std::string InstanceId(std::string_view log_id, std::string_view ref, uint32_t n
   return UuidV5(log_id, {"instance", ref, std::to_string(n)});
 }
 
+std::string ExternalInstanceId(std::string_view log_id, std::string_view graph,
+                               std::string_view peers_instance_id) {
+  return UuidV5(log_id, {"external", graph, peers_instance_id});
+}
+
 std::string RunId(std::string_view log_id, std::string_view label,
                   const std::vector<std::string>& instance_ids, uint32_t k) {
   std::string joined;

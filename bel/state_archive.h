@@ -47,7 +47,7 @@ void Fields(Archive& archive, Partition& partition) {
 template <class Archive>
 void Fields(Archive& archive, Instance::Extra& extra) {
   archive(extra.taints, extra.failed_runs, extra.lost_runs, extra.last_failure_at, extra.external,
-          extra.cause);
+          extra.withdrawn, extra.cause);
 }
 
 template <class Archive>

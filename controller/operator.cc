@@ -290,6 +290,11 @@ Status Operator::StartGraphs() {
   workers.max_runs = static_cast<uint32_t>(config_.max_runs);
   workers.planner.max_runs_per_graph = static_cast<uint32_t>(config_.max_runs_per_graph);
   workers.planner.keep_finished_jobs = config_.keep_finished_jobs;
+  for (const PeerConfig& peer : config_.peers) {
+    Peer& known = workers.planner.peers.emplace_back(Peer{peer.name, peer.graph, {}});
+    for (const std::string& pattern : peer.patterns)
+      known.patterns.push_back(Glob::Compile(pattern).value());  // CheckConfig has tried it
+  }
   workers.log.storage = parts_->storage.get();
   workers.log.writer = parts_->writer.get();
   workers.log.clock = &parts_->clock;

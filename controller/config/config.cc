@@ -48,8 +48,8 @@ Status SetField(const ConfigKey& key, const std::string& text) {
 
 class YamlReader {
  public:
-  YamlReader(const std::string& source, Config* config)
-      : source_(source), keys_(ConfigKeys(config)) {}
+  YamlReader(const std::string& source, std::vector<ConfigKey> keys)
+      : source_(source), keys_(std::move(keys)) {}
 
   Status Read(const YamlTree& root) {
     if (root.kind == YamlTree::Kind::kNull) return {};
@@ -90,6 +90,9 @@ class YamlReader {
     if (auto* list = std::get_if<std::vector<std::string>*>(&key.field)) {
       return ReadList(key, value, *list);
     }
+    if (auto* peers = std::get_if<std::vector<PeerConfig>*>(&key.field)) {
+      return ReadPeers(key, value, *peers);
+    }
     if (value.kind != YamlTree::Kind::kScalar) {
       return YamlError(source_, value.line, key.path + " must be one value");
     }
@@ -114,6 +117,22 @@ class YamlReader {
         return YamlError(source_, item.line, key.path + " must be a list of texts");
       }
       list->push_back(item.scalar);
+    }
+    return {};
+  }
+
+  Status ReadPeers(const ConfigKey& key, const YamlTree& value, std::vector<PeerConfig>* peers) {
+    if (value.kind != YamlTree::Kind::kList) {
+      return YamlError(source_, value.line, key.path + " must be a list of maps");
+    }
+    peers->clear();
+    for (const YamlTree& item : value.items) {
+      if (item.kind != YamlTree::Kind::kMap) {
+        return YamlError(source_, item.line, key.path + " must be a list of maps");
+      }
+      PeerConfig peer;
+      RETURN_IF_ERROR(YamlReader(source_, PeerKeys(&peer)).Read(item));
+      peers->push_back(std::move(peer));
     }
     return {};
   }
@@ -147,7 +166,7 @@ class YamlReader {
 
 Status ReadConfigYaml(const std::string& yaml, const std::string& source, Config* config) {
   ASSIGN_OR_RETURN(YamlTree root, ParseYaml(yaml, source));
-  YamlReader reader(source, config);
+  YamlReader reader(source, ConfigKeys(config));
   RETURN_IF_ERROR(reader.Read(root));
   // Naming a file is choosing it over the default URI.
   if (reader.WasSet("bel.uriFile") && !reader.WasSet("bel.uri")) config->bel_uri.clear();
@@ -160,6 +179,8 @@ Status SetConfigKey(const std::string& key, const std::string& value, Config* co
     if (key == "bel.uri") config->bel_uri_file.clear();
     if (key == "bel.uriFile") config->bel_uri.clear();
     auto* list = std::get_if<std::vector<std::string>*>(&known.field);
+    if (std::holds_alternative<std::vector<PeerConfig>*>(known.field))
+      return Invalid(key + ": it is a list of maps; write it in the file");
     if (list == nullptr) return SetField(known, value);
     (*list)->clear();
     for (size_t begin = 0; begin < value.size();) {

@@ -19,6 +19,18 @@
 
 namespace databuild {
 
+// Another operator's graph whose partitions this one's jobs may read. Refs that no DataJob makes
+// and that exactly one peer's patterns match are waited for.
+struct PeerConfig {
+  std::string name;                   // name: unique, for messages
+  std::string url;                    // url: of its API, http:// or https://
+  std::string graph;                  // graph: there
+  std::vector<std::string> patterns;  // patterns: globs of the refs that it makes
+  std::string token_file;             // tokenFile: bearer token; empty: none
+  std::string ca_file;                // caFile: CA of its certificate; empty: the system's
+  bool operator==(const PeerConfig&) const = default;
+};
+
 // The key of each field in the file stands behind it. Durations are written like 15s or 1h30m.
 struct Config {
   // The build event log: sqlite://PATH, postgres://..., or memory. At most one of the two; a URI
@@ -78,6 +90,8 @@ struct Config {
 
   // jobs.keepFinishedFor: how long the Job of an ended run stays, for kubectl logs
   DurationNs keep_finished_jobs = 5 * kMinute;
+
+  std::vector<PeerConfig> peers;  // peers: other graphs; not listened to yet
 
   int64_t max_runs = 500;            // limits.runs: live job runs in all; 0: no limit
   int64_t max_runs_per_graph = 100;  // limits.runsPerGraph; 0: no limit

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <initializer_list>
 
+#include "bel/glob.h"
 #include "controller/config/config.h"
 
 namespace databuild {
@@ -74,6 +75,26 @@ Status CheckNamespaces(const Config& config) {
   return {};
 }
 
+Status CheckPeers(const Config& config) {
+  for (size_t i = 0; i < config.peers.size(); ++i) {
+    const PeerConfig& peer = config.peers[i];
+    const std::string key = "peers[" + std::to_string(i) + "]";
+    const auto same = [&](const PeerConfig& other) { return other.name == peer.name; };
+    if (peer.name.empty()) return Invalid(key + ".name", "it is missing");
+    if (std::count_if(config.peers.begin(), config.peers.end(), same) > 1)
+      return Invalid(key + ".name", "\"" + peer.name + "\" stands there twice");
+    if (!peer.url.starts_with("http://") && !peer.url.starts_with("https://"))
+      return Invalid(key + ".url", "\"" + peer.url + "\" begins with neither http:// nor https://");
+    if (peer.graph.empty()) return Invalid(key + ".graph", "it is missing");
+    if (peer.patterns.empty()) return Invalid(key + ".patterns", "name at least one");
+    for (const std::string& pattern : peer.patterns) {
+      const Result<Glob> glob = Glob::Compile(pattern);
+      if (!glob.ok()) return Invalid(key + ".patterns", glob.error().message);
+    }
+  }
+  return {};
+}
+
 Status CheckLease(const Config& config) {
   if (!config.lease_enabled) return {};
   if (config.lease_name.empty()) return Invalid("lease.name", "it is missing");
@@ -118,6 +139,7 @@ void Hide(std::string* uri, size_t begin, size_t end) { uri->replace(begin, end 
 Status CheckConfig(const Config& config) {
   RETURN_IF_ERROR(CheckLog(config));
   RETURN_IF_ERROR(CheckNamespaces(config));
+  RETURN_IF_ERROR(CheckPeers(config));
   RETURN_IF_ERROR(CheckLease(config));
   RETURN_IF_ERROR(CheckApi(config));
   RETURN_IF_ERROR(CheckOneOf("log.level", config.log_level, {"debug", "info", "warn", "error"}));

@@ -7,6 +7,15 @@ constexpr int64_t kMaxBytes = int64_t{1} << 30;
 
 }  // namespace
 
+std::vector<ConfigKey> PeerKeys(PeerConfig* peer) {
+  return {{"name", &peer->name},
+          {"url", &peer->url},
+          {"graph", &peer->graph},
+          {"patterns", &peer->patterns},
+          {"tokenFile", &peer->token_file},
+          {"caFile", &peer->ca_file}};
+}
+
 std::vector<ConfigKey> ConfigKeys(Config* config) {
   return {
       {"bel.uri", &config->bel_uri},
@@ -46,6 +55,7 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"jobs.wrapperImagePullPolicy", &config->wrapper_image_pull_policy},
       {"jobs.serviceAccounts", &config->job_service_accounts},
       {"jobs.keepFinishedFor", ConfigDuration{&config->keep_finished_jobs}},
+      {"peers", &config->peers},
       {"limits.runs", ConfigNumber{&config->max_runs, 0, 1'000'000}},
       {"limits.runsPerGraph", ConfigNumber{&config->max_runs_per_graph, 0, 1'000'000}},
       {"status.patchesPerSecond", ConfigNumber{&config->status_patches_per_second, 1, 100'000}},

@@ -23,8 +23,13 @@ struct ConfigNumber {
 
 struct ConfigKey {
   std::string path;  // "api.tls.certFile"
-  std::variant<std::string*, bool*, ConfigNumber, ConfigDuration, std::vector<std::string>*> field;
+  std::variant<std::string*, bool*, ConfigNumber, ConfigDuration, std::vector<std::string>*,
+               std::vector<PeerConfig>*>
+      field;
 };
+
+// The keys of one entry of `peers`.
+std::vector<ConfigKey> PeerKeys(PeerConfig* peer);
 
 // In the order of the file; keys of one section stand together. Points into `config`.
 std::vector<ConfigKey> ConfigKeys(Config* config);

@@ -20,6 +20,15 @@ std::string FieldText(const ConfigKey& key) {
   if (auto* number = std::get_if<ConfigNumber>(&key.field)) return std::to_string(*number->value);
   if (auto* time = std::get_if<ConfigDuration>(&key.field)) return FormatDuration(*time->value);
   std::string items;
+  if (auto* peers = std::get_if<std::vector<PeerConfig>*>(&key.field)) {
+    for (PeerConfig& peer : **peers) {
+      std::string fields;
+      for (const ConfigKey& field : PeerKeys(&peer))
+        fields += (fields.empty() ? "" : ", ") + field.path + ": " + FieldText(field);
+      items += (items.empty() ? "{" : ", {") + fields + "}";
+    }
+    return "[" + items + "]";
+  }
   for (const std::string& item : *std::get<std::vector<std::string>*>(key.field)) {
     items += (items.empty() ? "" : ", ") + Quoted(item);
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "controller/config/config_keys.h"
 
@@ -34,6 +35,8 @@ TEST(Config, EveryKeyOfTheFileReachesItsField) {
       "watchNodes: false\n"
       "kubernetes:\n  qps: 10\n  requestTimeout: 1m30s\n"
       "api:\n  listen: \"0.0.0.0:8080\"\n  audiences: []\n  tls: {certFile: a, keyFile: b}\n"
+      "peers:\n- name: treasury\n  url: https://api.treasury:8080\n  graph: money\n"
+      "  patterns: [\"rates/**\"]\n  tokenFile: /t\n"
       "limits:\n",
       "config.yaml", &config);
   ASSERT_TRUE(read.ok()) << read.error().message;
@@ -47,6 +50,10 @@ TEST(Config, EveryKeyOfTheFileReachesItsField) {
   EXPECT_EQ(config.api_listen, "0.0.0.0:8080");
   EXPECT_TRUE(config.api_audiences.empty());
   EXPECT_EQ(config.api_tls_key_file, "b");
+  ASSERT_EQ(config.peers.size(), 1u);
+  EXPECT_EQ(config.peers[0].url, "https://api.treasury:8080");
+  EXPECT_EQ(config.peers[0].patterns, std::vector<std::string>{"rates/**"});
+  EXPECT_EQ(config.peers[0].token_file, "/t");
   EXPECT_EQ(config.max_runs, 500);
 }
 
@@ -74,6 +81,9 @@ TEST(Config, FaultsOfTheFileNameTheLine) {
            {"limits:\n  runs: [5]\n", "config.yaml:2:", "one value"},
            {"limits:\n  runs:\n", "config.yaml:2:", "one value"},
            {"clusterId:\n", "config.yaml:1:", "one value"},
+           {"peers: x\n", "config.yaml:1:", "list of maps"},
+           {"peers: [x]\n", "config.yaml:1:", "list of maps"},
+           {"peers:\n- nam: x\n", "config.yaml:2:", "nam is not known; known here: name, url"},
            {"watchNamespaces: sales\n", "config.yaml:1:", "a list"},
            {"watchNamespaces:\n- [a]\n", "config.yaml:2:", "list of texts"},
            {"dataDir: /a\ndataDir: /b\n", "config.yaml:2:", "already in line 1"}}) {
@@ -135,6 +145,31 @@ TEST(Config, CheckFindsFieldsThatDoNotFit) {
   EXPECT_TRUE(CheckConfig(config).ok());
 }
 
+TEST(Config, APeerThatCannotBeUsedIsNamed) {
+  const PeerConfig good{"treasury", "https://api.treasury", "money", {"rates/**"}, "", ""};
+  struct Case {
+    std::function<void(std::vector<PeerConfig>&)> spoil;
+    const char* says;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {[](auto& peers) { peers[0].name = ""; }, "peers[0].name: it is missing"},
+           {[](auto& peers) { peers.push_back(peers[0]); }, "stands there twice"},
+           {[](auto& peers) { peers[0].url = "treasury"; }, "neither http:// nor https://"},
+           {[](auto& peers) { peers[0].graph = ""; }, "peers[0].graph"},
+           {[](auto& peers) { peers[0].patterns = {}; }, "name at least one"},
+           {[](auto& peers) { peers[0].patterns = {"a/***"}; }, "a/***"}}) {
+    Config config = GoodConfig();
+    config.peers = {good};
+    ASSERT_TRUE(CheckConfig(config).ok());
+    c.spoil(config.peers);
+    const Status checked = CheckConfig(config);
+    ASSERT_FALSE(checked.ok()) << c.says;
+    EXPECT_NE(checked.error().message.find(c.says), std::string::npos) << checked.error().message;
+  }
+  Config config = GoodConfig();
+  EXPECT_FALSE(SetConfigKey("peers", "x", &config).ok());
+}
+
 TEST(Config, WithoutAuthenticationItListensOnLoopbackOnly) {
   Config config = GoodConfig();
   config.api_auth = "none";
@@ -153,12 +188,15 @@ TEST(Config, PrintedItReadsBackToTheSame) {
   config.watch_namespaces = {"sales", "finance"};
   config.kube_request_timeout = 1'500 * kMillisecond;
   config.api_tls_cert_file = "a \"quoted\\ name";
+  config.peers = {{"one", "https://one", "g", {"a/**", "b"}, "/t", "/c"},
+                  {"two", "http://two", "h", {"c"}, "", ""}};
   std::string printed = PrintConfig(config);
   Config read = GoodConfig();
   Status status = ReadConfigYaml(printed, "printed", &read);
   ASSERT_TRUE(status.ok()) << status.error().message << "\n" << printed;
   EXPECT_EQ(PrintConfig(read), printed);
   EXPECT_EQ(read.watch_namespaces, config.watch_namespaces);
+  EXPECT_EQ(read.peers, config.peers);
   EXPECT_EQ(read.api_tls_cert_file, config.api_tls_cert_file);
   for (const ConfigKey& key : ConfigKeys(&config)) {
     std::string name = key.path.substr(key.path.rfind('.') + 1);

@@ -152,6 +152,7 @@ void Planner::GoOn(OpenPlan plan) {
     if (!plan.revision) EndBuild(plan.build, v1::BUILD_REQUEST_FAILED, analysis.refused);
     return;
   }
+  if (RecordExternals(analysis)) return MarkBuild(plan.build);
   // A DataJob that came with the Want may be the one that is missing: its verdict marks this build
   // again.
   if (!plan.revision && !analysis.unproducible.empty() && !unproved_jobs_.empty()) return;
@@ -344,8 +345,9 @@ void Planner::RecordEnd(const OpenPlan& plan) {
   };
   if (!something_runs && !satisfied && !analysis.unproducible.empty()) {
     v1::BuildRequestEvent* event = batch_->Build(build.id, v1::BUILD_REQUEST_PRECONDITION_FAILED);
-    event->set_reason(reason::kNoProducer);
-    event->set_message("no DataJob makes " + analysis.unproducible.front().first);
+    const CauseInfo cause = Unmade(analysis.unproducible.front().first);
+    event->set_reason(cause.reason);
+    event->set_message(cause.message);
     add_unproducible(event);
     return;
   }

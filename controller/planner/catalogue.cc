@@ -1,5 +1,6 @@
 #include "controller/planner/catalogue.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 namespace databuild {
@@ -56,10 +57,25 @@ Index Catalogue::FindRejected(std::string_view ref) const {
   return jobs.empty() ? kNone : jobs.front();
 }
 
+std::vector<const Peer*> Catalogue::PeersOf(std::string_view ref) const {
+  std::vector<const Peer*> makers;
+  for (const Peer& peer : peers_) {
+    const bool makes = std::any_of(peer.patterns.begin(), peer.patterns.end(),
+                                   [&](const Glob& pattern) { return pattern.Matches(ref); });
+    if (makes) makers.push_back(&peer);
+  }
+  return makers;
+}
+
+const Peer* Catalogue::FindPeer(std::string_view ref) const {
+  if (peers_.empty() || !index_.Find(ref).empty() || FindRejected(ref) != kNone) return nullptr;
+  const std::vector<const Peer*> makers = PeersOf(ref);
+  return makers.size() == 1 ? makers.front() : nullptr;
+}
+
 PartitionReason Catalogue::WhyNobodyMakes(const std::string& ref) const {
   PartitionReason why;
   why.ref = ref;
-  why.chain.push_back({ref, "", "", reason::kNoProducer});
   const Index rejected = FindRejected(ref);
   if (Find(ref).kind == Producer::Kind::kSeveral) {
     why.reason = reason::kAmbiguousProducer;
@@ -70,10 +86,18 @@ PartitionReason Catalogue::WhyNobodyMakes(const std::string& ref) const {
                                                                    : reason::kInvalidJob;
     why.message = "DataJob " + definition.name() + " that makes " + ref +
                   " is not accepted: " + definition.message();
+  } else if (const std::vector<const Peer*> makers = PeersOf(ref); makers.size() == 1) {
+    const Peer& peer = *makers.front();
+    why.reason = reason::kWaitingForExternal;
+    why.message = "graph " + peer.graph + " of peer " + peer.name + " has not made " + ref + " yet";
+  } else if (makers.size() > 1) {
+    why.reason = reason::kAmbiguousProducer;
+    why.message = "peers " + makers[0]->name + " and " + makers[1]->name + " both make " + ref;
   } else {
     why.reason = reason::kNoProducer;
     why.message = "no DataJob makes " + ref;
   }
+  why.chain.push_back({ref, "", "", why.reason});
   return why;
 }
 

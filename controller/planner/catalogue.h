@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bel/build_state.h"
+#include "bel/glob.h"
 #include "controller/planner/observed.h"
 #include "controller/planner/pattern.h"
 #include "controller/planner/pattern_index.h"
@@ -23,6 +24,13 @@ struct Producer {
   Captures captures;
 };
 
+// Another graph, and the refs that it makes.
+struct Peer {
+  std::string name;
+  std::string graph;
+  std::vector<Glob> patterns;
+};
+
 // What making one unit takes.
 struct UnitPlan {
   std::vector<std::string> outputs;
@@ -33,7 +41,8 @@ struct UnitPlan {
 // Follows the accepted definitions of the log. Owned by the planner; not thread-safe.
 class Catalogue {
  public:
-  explicit Catalogue(const BuildState& state) : state_(state) {}
+  explicit Catalogue(const BuildState& state, std::vector<Peer> peers = {})
+      : state_(state), peers_(std::move(peers)) {}
 
   // After a JobDefinitionEvent of this job was applied.
   void Update(Index job);
@@ -41,7 +50,11 @@ class Catalogue {
   Producer Find(std::string_view ref) const;
   // A rejected definition whose outputs would match the ref, for reasons; kNone if there is none.
   Index FindRejected(std::string_view ref) const;
-  // Of a ref that no DataJob in force makes: NoProducer, AmbiguousProducer or InvalidJob, in words.
+  // The one peer that makes a ref which no DataJob in force makes; nullptr if there is none, or
+  // several.
+  const Peer* FindPeer(std::string_view ref) const;
+  // Of a ref that no DataJob in force makes: WaitingForExternal, NoProducer, AmbiguousProducer or
+  // InvalidJob, in words.
   PartitionReason WhyNobodyMakes(const std::string& ref) const;
   Result<UnitPlan> Plan(Index job, const Captures& captures) const;
   std::optional<Captures> Match(Index job, std::string_view ref) const;
@@ -51,8 +64,10 @@ class Catalogue {
 
  private:
   void AddConfigured(Index job, UnitPlan& plan) const;
+  std::vector<const Peer*> PeersOf(std::string_view ref) const;
 
   const BuildState& state_;
+  const std::vector<Peer> peers_;
   PatternIndex index_;
   PatternIndex rejected_;
   std::unordered_map<Index, JobPatterns> compiled_;

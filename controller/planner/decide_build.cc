@@ -8,8 +8,9 @@
 namespace databuild {
 namespace {
 
-CauseInfo NoProducerCause(const std::string& ref) {
-  return {ref, "", "", reason::kNoProducer, "no DataJob makes " + ref};
+// Reasons of a cause for which a build ends with PRECONDITION_FAILED.
+bool IsUnmade(const std::string& why) {
+  return why == reason::kNoProducer || why == reason::kWaitingForExternal;
 }
 
 }  // namespace
@@ -121,7 +122,7 @@ void Planner::DecideEnd(Index index) {
                IsUnproducible(state_.FindPartition(newest->extra->cause.ref))) {
       if (!unproducible) unproducible = newest->extra->cause;
     } else if (IsUnproducible(partition)) {
-      if (!unproducible) unproducible = NoProducerCause(ref.ref);
+      if (!unproducible) unproducible = Unmade(ref.ref);
     } else {
       return false;
     }
@@ -161,10 +162,8 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
   for (Index unit : build.units) {
     for (Index instance : state_.unit(unit).instances) {
       const Instance& made = state_.instance(instance);
-      if (made.status == v1::PARTITION_CANCELLED &&
-          made.extra->cause.reason == reason::kNoProducer) {
+      if (made.status == v1::PARTITION_CANCELLED && IsUnmade(made.extra->cause.reason))
         refs.insert(made.extra->cause.ref);
-      }
     }
   }
   size_t listed = 0;
@@ -172,7 +171,7 @@ void Planner::EndBuild(Index index, v1::BuildRequestStatusCode status, const Cau
     if (++listed > kMaxRefsPerEvent) break;
     v1::UnproduciblePartition* missing = event->add_unproducible();
     missing->set_ref(ref);
-    missing->set_kind("no_producer");
+    missing->set_kind(catalogue_.FindPeer(ref) ? "external" : "no_producer");
   }
 }
 
@@ -337,7 +336,7 @@ bool Planner::CancelDoomed(Index index) {
       const Index live = state_.LiveInstance(input.partition);
       if (live == kNone) {
         if (IsUnproducible(input.partition)) {
-          return verdicts[unit] = NoProducerCause(state_.partition(input.partition).ref);
+          return verdicts[unit] = Unmade(state_.partition(input.partition).ref);
         }
         continue;
       }
@@ -363,8 +362,7 @@ bool Planner::CancelDoomed(Index index) {
   for (const auto& [unit, cause] : doomed) EndUnit(unit, v1::PARTITION_CANCELLED, cause);
   for (Index instance : build.requested) {
     if (state_.instance(instance).status != v1::PARTITION_REQUESTED || !Claim(instance)) continue;
-    const CauseInfo cause =
-        NoProducerCause(state_.partition(state_.instance(instance).partition).ref);
+    const CauseInfo cause = Unmade(state_.partition(state_.instance(instance).partition).ref);
     *batch_->Partition(instance, v1::PARTITION_CANCELLED)->mutable_cause() = ToProto(cause);
   }
   return true;

@@ -150,6 +150,10 @@ struct JobChanged {
   std::shared_ptr<const ObservedJob> job;
 };
 
+struct ExternalChanged {
+  std::shared_ptr<const ObservedExternal> external;  // never null
+};
+
 // Results of effects.
 struct JobCreated {
   std::string run_id;
@@ -176,7 +180,8 @@ struct ObjectAbsent {  // a live GET found no object with this uid
   std::string uid;
 };
 
-using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, TemplateProof,
-                           JobCreated, JobRefused, RunAbsent, PodsAbsent, RunLogTail, ObjectAbsent>;
+using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, ExternalChanged,
+                           TemplateProof, JobCreated, JobRefused, RunAbsent, PodsAbsent, RunLogTail,
+                           ObjectAbsent>;
 
 }  // namespace databuild

@@ -99,7 +99,8 @@ PartitionReason Planner::ExplainLive(Index want, Index index, TimeNs now) const 
     why.message = "waits for " + chain[1].ref +
                   (chain.size() > 2 ? " and in the end for " + chain.back().ref : "") + ": " +
                   why.message;
-    if (!NeedsAPerson(why.reason)) why.reason = reason::kWaitingForInputs;
+    if (!NeedsAPerson(why.reason) && why.reason != reason::kWaitingForExternal)
+      why.reason = reason::kWaitingForInputs;
   }
   const bool others =
       want != kNone && asked.build != kNone && state_.build(asked.build).want != want;
@@ -125,8 +126,7 @@ PartitionReason Planner::ExplainPlanning(const Instance& instance, TimeNs now) c
     if (next_try > now) return ExplainBackoff(instance, next_try);
   }
   why.reason = reason::kQueued;
-  why.message =
-      instance.extra->external ? "another graph is asked for it" : "the build is being planned";
+  why.message = "the build is being planned";
   return why;
 }
 
@@ -195,7 +195,9 @@ PartitionReason Planner::ExplainMissing(Index want, Index partition) const {
   } else if (producer.kind != Producer::Kind::kOne) {
     why = catalogue_.WhyNobodyMakes(ref.ref);
   } else if (newest && newest->status == v1::PARTITION_CANCELLED &&
-             !newest->extra->cause.ref.empty() && NeedsAPerson(newest->extra->cause.reason)) {
+             !newest->extra->cause.ref.empty() &&
+             (NeedsAPerson(newest->extra->cause.reason) ||
+              newest->extra->cause.reason == reason::kWaitingForExternal)) {
     from_cause(newest->extra->cause, newest->extra->cause.reason);
   } else if (build != kNone && !state_.BuildOpen(build) &&
              !state_.build(build).cause->reason.empty()) {

@@ -35,6 +35,8 @@ void Planner::Observe(const Delta& delta) {
     effect_dirty_.insert({KeyKind::kDataJob, job->name});
   } else if (const auto* changed = std::get_if<JobChanged>(&delta)) {
     run(changed->run_id);
+  } else if (const auto* external = std::get_if<ExternalChanged>(&delta)) {
+    Mark({KeyKind::kExternal, external->external->ref});
   } else if (const auto* proof = std::get_if<TemplateProof>(&delta)) {
     for (const auto& [name, data_job] : snapshot_.data_jobs) {
       if (data_job->meta.uid == proof->uid) object(KeyKind::kDataJob, name, true);

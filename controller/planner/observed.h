@@ -100,6 +100,16 @@ struct TemplateProof {
   std::string message;  // the API server's words when refused
 };
 
+// What another graph said last of a partition that it makes.
+struct ObservedExternal {
+  std::string ref;
+  std::string graph;        // the peer's
+  std::string instance_id;  // the peer's
+  int64_t idx = 0;          // of the peer's event that says so
+  bool withdrawn = false;   // it is not to be used any more; else it is available
+  std::string reason;       // why it was withdrawn, in the peer's words
+};
+
 enum class JobPhase { kPending, kActive, kComplete, kFailed };
 enum class PodPhase { kPending, kRunning, kSucceeded, kFailed, kUnknown };
 

@@ -49,7 +49,7 @@ void PlanWalk::Enter(const std::string& ref) {
   }
   const Producer producer = catalogue_.Find(ref);
   if (producer.kind == Producer::Kind::kOne) return AddUnit(ref, producer);
-  analysis_.unproducible.emplace_back(ref, false);
+  analysis_.unproducible.emplace_back(ref, catalogue_.FindPeer(ref) != nullptr);
   seen_.emplace(unknown_.emplace_back(ref), kSettled);
 }
 

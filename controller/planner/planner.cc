@@ -9,7 +9,7 @@ Planner::Planner(PlannerOptions options, const BuildState& state, const Snapshot
     : options_(std::move(options)),
       state_(state),
       snapshot_(snapshot),
-      catalogue_(state),
+      catalogue_(state, options_.peers),
       progress_(state) {
   MarkAllDirty();
 }
@@ -29,6 +29,7 @@ void Planner::MarkAllDirty() {
   for (const auto& [uid, want] : snapshot_.wants) object(KeyKind::kWant, uid);
   for (const auto& [uid, taint] : snapshot_.taints) object(KeyKind::kTaint, uid);
   for (const auto& [name, job] : snapshot_.data_jobs) object(KeyKind::kDataJob, name);
+  for (const auto& [ref, external] : snapshot_.externals) Mark({KeyKind::kExternal, ref});
   for (Index want = 0; want < state_.wants().size(); ++want) {
     if (state_.want(want).Live()) MarkWant(want);
   }
@@ -199,20 +200,21 @@ void Planner::FireTimers() {
   }
 }
 
-// Wants, taints, DataJobs, runs: in this order, so that what a build gives up is claimed before its
-// units are looked at. False when a taint ends the round: it changes what may be used, so all after
-// it is decided from the state with it.
+// Wants, taints, DataJobs, what peers say, runs: in this order, so that what a build gives up is
+// claimed before its units are looked at. False when a taint or a peer ends the round: it changes
+// what may be used, so all after it is decided from the state with it.
 bool Planner::DecideObjects() {
   bool tainted = false;
   marked_wants_.Clear();
   std::set<Key> keys;
   keys.swap(dirty_);
   for (auto it = keys.begin(); it != keys.end(); it = keys.erase(it)) {
-    if (Enough() || (tainted && it->kind > KeyKind::kTaint)) break;
+    if (Enough() || (tainted && it->kind > KeyKind::kExternal)) break;
     const size_t before = batch_->size();
     ++looked_at_;
     Decide(*it);
-    tainted |= it->kind == KeyKind::kTaint && batch_->size() > before;
+    tainted |=
+        (it->kind == KeyKind::kTaint || it->kind == KeyKind::kExternal) && batch_->size() > before;
   }
   dirty_.merge(keys);
   return !tainted;
@@ -242,6 +244,8 @@ void Planner::Decide(const Key& key) {
       return DecideTaint(key.id);
     case KeyKind::kDataJob:
       return DecideDataJob(key.id);
+    case KeyKind::kExternal:
+      return DecideExternal(key.id);
     case KeyKind::kRun: {
       const Index run = state_.FindRun(key.id);
       if (run != kNone) DecideRun(run);

@@ -51,6 +51,7 @@ struct PlannerOptions {
   size_t max_events_per_round = 4'096;
   DurationNs keep_finished_jobs =
       10 * kMinute;  // how long a finished run's Job stays for kubectl logs
+  std::vector<Peer> peers;
 };
 
 class Planner {
@@ -84,10 +85,10 @@ class Planner {
   PartitionReason Explain(Index want, Index partition, TimeNs now) const;
 
  private:
-  enum class KeyKind { kWant, kTaint, kDataJob, kRun, kBuild, kUnit };
+  enum class KeyKind { kWant, kTaint, kDataJob, kExternal, kRun, kBuild, kUnit };
   struct Key {
     KeyKind kind;
-    std::string id;  // uid, name or run id
+    std::string id;  // uid, name, ref or run id
     Index index = kNone;
     auto operator<=>(const Key&) const = default;
   };
@@ -269,6 +270,11 @@ class Planner {
   bool Exhausted(Index run, const struct RunVerdict& verdict, CauseInfo& cause) const;
   v1::JobEvent* EndEvent(Index run, v1::JobStatus status, const struct RunVerdict& verdict);
 
+  // --- decide_external.cc
+  void DecideExternal(const std::string& ref, bool asked = false);
+  bool RecordExternals(const Analysis& analysis);
+  CauseInfo Unmade(const std::string& ref) const;
+
   // --- decide_taint.cc
   void DecideTaint(const std::string& uid);
   void CreateTaint(const ObservedTaint& taint);
@@ -311,7 +317,7 @@ class Planner {
 
   WantProgress progress_;
 
-  std::set<Key> dirty_;  // kWant, kTaint, kDataJob, kRun
+  std::set<Key> dirty_;  // all but kBuild and kUnit
   IndexSet dirty_builds_, dirty_units_;
   IndexSet marked_wants_;  // those of dirty_ and status_dirty_ that were marked by index
   std::set<std::pair<TimeNs, Key>> timers_;

@@ -41,6 +41,9 @@ struct Applier {
     snapshot.created.erase(delta.run_id);
     if (!delta.job || delta.job->pod) snapshot.podless_runs.erase(delta.run_id);
   }
+  void operator()(const ExternalChanged& delta) {
+    snapshot.externals[delta.external->ref] = delta.external;
+  }
   void operator()(const TemplateProof& proof) { snapshot.proofs[proof.uid] = proof; }
   void operator()(const JobCreated& created) {
     snapshot.refused.erase(created.run_id);
@@ -78,5 +81,8 @@ const ObservedDataJob* Snapshot::FindDataJob(const std::string& name) const {
   return Get(data_jobs, name);
 }
 const ObservedJob* Snapshot::FindJob(const std::string& run_id) const { return Get(jobs, run_id); }
+const ObservedExternal* Snapshot::FindExternal(const std::string& ref) const {
+  return Get(externals, ref);
+}
 
 }  // namespace databuild

@@ -49,7 +49,11 @@ Planner::WantView Planner::Look(Index index, WantStatus& status) const {
   status.available = status.total - missing.count();
   status.failed = missing.of(Stage::kFailed).size();
   status.building = missing.of(Stage::kBuilding).size();
-  status.waiting = missing.count() - status.failed - status.building;
+  if (const Index build = state_.LastBuild(index); build != kNone) {
+    for (const Unproducible& absent : state_.build(build).unproducible)
+      status.external += absent.external && missing.of(Stage::kIdle).Contains(absent.partition);
+  }
+  status.waiting = missing.count() - status.failed - status.building - status.external;
   std::vector<std::pair<int, PartitionReason>> reasons;
   for (const IndexSet& stage : missing.by_stage) {
     Index partition = stage.First();

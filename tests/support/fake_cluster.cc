@@ -59,6 +59,7 @@ std::vector<FakeCluster::Key> FakeCluster::Everything() const {
   for (const auto& [name, taint] : taints_) keys.emplace_back(Kind::kTaint, taint->meta.uid);
   for (const auto& [name, job] : data_jobs_) keys.emplace_back(Kind::kDataJob, name);
   for (const auto& [run_id, job] : observed_) keys.emplace_back(Kind::kJob, run_id);
+  for (const auto& [ref, external] : externals_) keys.emplace_back(Kind::kExternal, ref);
   return keys;
 }
 
@@ -79,6 +80,8 @@ Delta FakeCluster::Newest(const Key& key) const {
       const auto it = data_jobs_.find(id);
       return DataJobChanged{id, it == data_jobs_.end() ? nullptr : it->second};
     }
+    case Kind::kExternal:
+      return ExternalChanged{externals_.at(id)};
     case Kind::kJob:
       break;
   }
@@ -168,6 +171,18 @@ void FakeCluster::Touch(const ObservedDataJob& job) {
   Changed(Kind::kDataJob, held->meta.name);
 }
 
+void FakeCluster::SetJobRetry(const std::string& name, const std::string& token) {
+  auto& held = data_jobs_.at(name);
+  held = std::make_shared<ObservedDataJob>(*held);
+  held->meta.retry_token = token;
+  Changed(Kind::kDataJob, name);
+}
+
+void FakeCluster::SayExternal(const ObservedExternal& external) {
+  externals_[external.ref] = std::make_shared<ObservedExternal>(external);
+  Changed(Kind::kExternal, external.ref);
+}
+
 void FakeCluster::DeleteDataJob(const std::string& name) {
   data_jobs_.erase(name);
   Changed(Kind::kDataJob, name);
@@ -197,6 +212,7 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
   }
   live.emplace(effect.run_id, effect);
   created.push_back(effect);
+  succeeded.erase(effect.run_id);
   ObservedJob job;
   job.name = effect.definition->meta.name + "-" + effect.run_id.substr(0, 8);
   job.uid = NewUid();
@@ -212,7 +228,6 @@ void FakeCluster::Do(const CreateJob& effect, std::vector<Delta>& results) {
 void FakeCluster::Do(const DeleteJob& effect, std::vector<Delta>& results) {
   ++effects["delete_job"];
   const auto it = observed_.find(effect.run_id);
-  succeeded.erase(effect.run_id);
   if (it == observed_.end() || (!effect.uid.empty() && effect.uid != it->second.uid)) return;
   it->second.deleting = true;
   Changed(Kind::kJob, effect.run_id);
@@ -232,6 +247,12 @@ void FakeCluster::DeleteJobByHand(const std::string& run_id) {
   observed_.erase(id);
   ends_.erase(id);
   Changed(Kind::kJob, id);
+}
+
+void FakeCluster::FinishHanging() {
+  for (auto& [run_id, end] : ends_) {
+    if (end.exit_class == "Hang") end = rule(live.at(run_id));
+  }
 }
 
 void FakeCluster::LoseNode(const std::string& run_id) {
@@ -307,6 +328,7 @@ bool FakeCluster::StepJobs() {
     } else if (job.pod && job.pod->started_at && !job.pod->finished_at &&
                ends_.at(run_id).exit_class != "Hang") {
       EndPod(job, ends_.at(run_id));
+      if (job.pod->exit_code == 0) succeeded.insert(run_id);
     } else {
       continue;
     }
@@ -337,7 +359,6 @@ void FakeCluster::StartPod(ObservedPod& pod, const JobEnd& end) const {
 
 void FakeCluster::EndPod(ObservedJob& job, const JobEnd& end) const {
   job.pod->finished_at = clock_.now;
-      if (job.pod->exit_code == 0) succeeded.insert(run_id);
   job.pod->exit_code = end.exit_code;
   job.pod->terminated_reason = end.terminated_reason;
   job.pod->receipt = end.exit_class.empty() ? "" : ReceiptOf(end);

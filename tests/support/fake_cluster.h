@@ -74,7 +74,11 @@ class FakeCluster {
   ObservedDataJob& PutDataJob(const std::string& name, std::vector<std::string> outputs,
                               std::vector<std::string> inputs = {});
   void Touch(const ObservedDataJob& job);
+  // Sets the annotation databuild.dev/retry.
+  void SetJobRetry(const std::string& name, const std::string& token);
   void DeleteDataJob(const std::string& name);
+  // A peer says something of a partition.
+  void SayExternal(const ObservedExternal& external);
   std::string WantUid(const std::string& name) const { return wants_.at(name)->meta.uid; }
   const auto& wants() const { return wants_; }          // by name
   const auto& data_jobs() const { return data_jobs_; }  // by name
@@ -85,6 +89,8 @@ class FakeCluster {
   // Jobs go one step further: pods start, started ones end. True if anything changed.
   bool StepJobs();
   void DeleteJobByHand(const std::string& run_id);
+  // What hangs ends as the rule says now.
+  void FinishHanging();
   // The node of the run's pod stops to report.
   void LoseNode(const std::string& run_id);
   // The pod goes without having ended; its Job fails.
@@ -96,20 +102,20 @@ class FakeCluster {
   bool synced = true;
   std::map<std::string, CreateJob> live;          // run id -> Jobs that exist
   std::vector<CreateJob> created;                 // every Job ever created
+  std::set<std::string> succeeded;                // runs whose newest pod ended well, gone or not
   std::map<std::string, WantStatus> want_status;  // by name, newest
   std::map<std::string, TaintStatus> taint_status;
   std::map<std::string, DataJobStatus> job_status;
   std::map<std::string, size_t> effects;   // carried out, by kind
   std::set<std::string> refuse_templates;  // DataJob names the API server refuses
   std::set<std::string> refuse_jobs;       // labels whose Jobs are refused (quota)
-  std::set<std::string> succeeded;                // runs whose newest pod ended well, gone or not
   std::set<std::string> too_large_jobs;    // labels whose Jobs are larger than what etcd takes
   const Condition& WantCondition(const std::string& name, const std::string& type) const;
 
  private:
   friend class FakeView;
-  enum class Kind { kDataJob, kWant, kTaint, kJob };
-  using Key = std::pair<Kind, std::string>;  // by name, uid, uid, run id
+  enum class Kind { kDataJob, kWant, kTaint, kJob, kExternal };
+  using Key = std::pair<Kind, std::string>;  // by name, uid, uid, run id, ref
 
   // Carries out an effect; what the caller is told goes to `results`.
   void Apply(const Effect& effect, std::vector<Delta>& results);
@@ -133,7 +139,8 @@ class FakeCluster {
   std::map<std::string, std::shared_ptr<ObservedWant>> wants_;
   std::map<std::string, std::shared_ptr<ObservedTaint>> taints_;
   std::map<std::string, std::shared_ptr<ObservedDataJob>> data_jobs_;
-  std::map<std::string, ObservedJob> observed_;  // by run id
+  std::map<std::string, ObservedJob> observed_;                               // by run id
+  std::map<std::string, std::shared_ptr<const ObservedExternal>> externals_;  // by ref
   std::map<std::string, JobEnd> ends_;
   std::set<FakeView*> views_;
 };
