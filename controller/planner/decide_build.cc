@@ -325,6 +325,12 @@ void Planner::CancelUnstarted(Index index, const std::string& why) {
 // When all that is left waits for refs that nobody makes, it is cancelled with that cause.
 bool Planner::CancelDoomed(Index index) {
   const Build& build = state_.build(index);
+  const bool asked = std::any_of(build.requested.begin(), build.requested.end(), [&](Index one) {
+    const Instance& made = state_.instance(one);
+    return made.status == v1::PARTITION_REQUESTED &&
+           catalogue_.Find(state_.partition(made.partition).ref).kind == Producer::Kind::kOne;
+  });
+  if (asked) return false;  // its job has yet to say how it is made
   std::unordered_map<Index, std::optional<CauseInfo>> verdicts;
   const std::function<std::optional<CauseInfo>(Index)> doom =
       [&](Index unit) -> std::optional<CauseInfo> {

@@ -258,23 +258,23 @@ TEST(JobSafety, WhatAWantSaysNeverReachesTheJob) {
     world.cluster.PutDataJob("raw", {"raw/{d}"}).template_json = R"({"spec":{}})";
     ObservedWant& want = world.cluster.PutWant("w", {"raw/1"});
     if (talkative) {
-      want.comment = want.correlation_id = want.source.name = R"({"image":"evil","args":["$(x)"]
-    })";
+      want.comment = "image: evil, args: [$(x)]";
+      want.correlation_id = want.source.name = want.comment;
       want.source.type = "ApiRequest";
-    want.meta.retry_token = "serviceAccountName: admin";
-    want.priority = 7;
-    want.ttl = want.sla = kHour;
+      want.meta.retry_token = "serviceAccountName: admin";
+      want.priority = 7;
+      want.ttl = want.sla = kHour;
+    }
+    world.Run();
+    ASSERT_EQ(world.cluster.created.size(), 1u);
+    made.push_back(world.cluster.created[0]);
   }
-  world.Run();
-  ASSERT_EQ(world.cluster.created.size(), 1u);
-  made.push_back(world.cluster.created[0]);
-}
-EXPECT_EQ(made[0].run_id, made[1].run_id);
-EXPECT_EQ(made[0].outputs, made[1].outputs);
-EXPECT_EQ(made[0].inputs, made[1].inputs);
-EXPECT_EQ(made[0].args, made[1].args);
-EXPECT_EQ(made[0].env, made[1].env);
-EXPECT_EQ(made[0].definition->template_json, made[1].definition->template_json);
+  EXPECT_EQ(made[0].run_id, made[1].run_id);
+  EXPECT_EQ(made[0].outputs, made[1].outputs);
+  EXPECT_EQ(made[0].inputs, made[1].inputs);
+  EXPECT_EQ(made[0].args, made[1].args);
+  EXPECT_EQ(made[0].env, made[1].env);
+  EXPECT_EQ(made[0].definition->template_json, made[1].definition->template_json);
 }
 
 // ---- Pods that cannot start
