@@ -4,8 +4,12 @@
 #include <string_view>
 
 #include "bel/base/log.h"
+#include "bel/log_chunks.h"
+#include "bel/memory_log_chunks.h"
 #include "bel/memory_storage.h"
+#include "bel/postgres_log_chunks.h"
 #include "bel/postgres_storage.h"
+#include "bel/sqlite_log_chunks.h"
 #include "bel/sqlite_storage.h"
 #include "bel/stdout_storage.h"
 
@@ -45,6 +49,17 @@ Result<std::unique_ptr<Storage>> OpenStorage(const std::string& uri,
     return std::unique_ptr<Storage>(std::make_unique<PostgresStorage>(std::move(postgres)));
   }
   return BadUri(uri, "unknown storage; use postgres://…, sqlite:///path, stdout or memory");
+}
+
+Result<std::unique_ptr<LogChunks>> OpenLogChunks(const std::string& uri) {
+  if (uri == "memory" || uri == "stdout") {
+    return std::unique_ptr<LogChunks>(std::make_unique<MemoryLogChunks>());
+  }
+  if (uri.starts_with(kSqlite)) {
+    return std::unique_ptr<LogChunks>(
+        std::make_unique<SqliteLogChunks>(uri.substr(kSqlite.size()), StorageTimeouts{}));
+  }
+  return std::unique_ptr<LogChunks>(std::make_unique<PostgresLogChunks>(uri, StorageTimeouts{}));
 }
 
 }  // namespace databuild

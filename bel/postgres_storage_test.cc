@@ -206,7 +206,7 @@ TEST_F(PostgresTest, InitializeIsSafeWhenManyProcessesStartAtOnce) {
     }
   }
   EXPECT_EQ(good, 8);
-  EXPECT_EQ(admin_->Execute({"SELECT count(*) FROM bel_migrations", {}})->Int(0, 0), 3);
+  EXPECT_EQ(admin_->Execute({"SELECT count(*) FROM bel_migrations", {}})->Int(0, 0), 4);
 }
 
 TEST_F(PostgresTest, AServerThatAcknowledgesBeforeItIsDurableIsRefusedUnlessAllowed) {

@@ -145,13 +145,7 @@ Status SqliteStorage::Initialize() {
   RETURN_IF_ERROR(Lock());
   const auto mode = SqliteConnection::Mode::kReadWrite;
   ASSIGN_OR_RETURN(writer_, SqliteConnection::Open(path_, mode, timeouts_.statement));
-  Status migrated = Migrate();
-  if (migrated.ok()) {
-    ASSIGN_OR_RETURN(const auto logs,
-                     SqliteConnection::Open(path_ + ".logs", mode, timeouts_.statement));
-    migrated = logs->Run(sql::kSqliteLogs);
-  }
-  if (!migrated.ok()) {
+  if (Status migrated = Migrate(); !migrated.ok()) {
     writer_.reset();
     return migrated;
   }

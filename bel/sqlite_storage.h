@@ -1,4 +1,4 @@
-// Storage in one SQLite file (and `<path>.logs` for job logs): the default of a single replica.
+// Storage in one SQLite file (sqlite_log_chunks.h has another): the default of a single replica.
 //
 // WAL with synchronous=FULL: an acknowledged append survives a power cut. A lock on `<path>.lock`
 // keeps a second process out. Writer, readers and checkpoints have connections of their own

@@ -2,7 +2,9 @@
 #include "bel/sqlite_storage.h"
 
 #include <filesystem>
+#include <random>
 
+#include "bel/sqlite_log_chunks.h"
 #include "bel/storage_contract.h"
 #include "gtest/gtest.h"
 #include "tests/support/temp_folder.h"
@@ -65,6 +67,21 @@ TEST_F(SqliteWal, ZerosAtItsEndAreNotReadAsEvents) {
   ASSERT_TRUE(page.ok()) << page.error().message;
   EXPECT_EQ(page->events.size(), 3u);
   EXPECT_EQ(page->at.head, 3);
+}
+
+TEST(SqliteLogs, TheWalOfTheSecondFileStaysSmall) {
+  const TempFolder folder;
+  SqliteLogChunks chunks(folder.File("bel.db"), StorageTimeouts{});
+  ASSERT_TRUE(chunks.Initialize().ok());
+  std::mt19937_64 random(1);  // does not compress well
+  for (int64_t line = 1; line <= 60; ++line) {
+    LogChunk chunk{{line, line, 0, 0, 0}, ""};
+    while (chunk.lines.size() < kMegabyte) chunk.lines += std::to_string(random());
+    chunk.lines += "\n";
+    ASSERT_TRUE(chunks.Put({"g", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"}, chunk, 1).ok());
+  }
+  EXPECT_GT(std::filesystem::file_size(folder.File("bel.db.logs")), 20 * kMegabyte);
+  EXPECT_LT(std::filesystem::file_size(folder.File("bel.db.logs-wal")), 10 * kMegabyte);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "bel/base/crc32c.h"
 #include "bel/base/uuid.h"
+#include "bel/log_chunks.h"
 #include "bel/storage.h"
 
 namespace databuild {
@@ -21,6 +22,8 @@ class StorageSite {
   virtual std::unique_ptr<Storage> Open() = 0;
   // The same log for reading only, or nullptr if nobody else can see it.
   virtual std::unique_ptr<Storage> OpenReadOnly() { return nullptr; }
+  // The lines of runs beside that log, initialized; the storage has been opened before.
+  virtual std::unique_ptr<LogChunks> OpenLogChunks() = 0;
   virtual bool durable() const = 0;
 };
 

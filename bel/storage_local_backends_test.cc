@@ -1,5 +1,7 @@
 // The contract suite's backends that need no server.
+#include "bel/memory_log_chunks.h"
 #include "bel/memory_storage.h"
+#include "bel/sqlite_log_chunks.h"
 #include "bel/sqlite_storage.h"
 #include "bel/storage_contract.h"
 #include "gtest/gtest.h"
@@ -11,6 +13,9 @@ namespace {
 class MemorySite final : public StorageSite {
  public:
   std::unique_ptr<Storage> Open() override { return std::make_unique<MemoryStorage>(); }
+  std::unique_ptr<LogChunks> OpenLogChunks() override {
+    return std::make_unique<MemoryLogChunks>();
+  }
   bool durable() const override { return false; }
 };
 
@@ -18,6 +23,12 @@ class SqliteSite final : public StorageSite {
  public:
   std::unique_ptr<Storage> Open() override { return Open(false); }
   std::unique_ptr<Storage> OpenReadOnly() override { return Open(true); }
+  std::unique_ptr<LogChunks> OpenLogChunks() override {
+    auto chunks = std::make_unique<SqliteLogChunks>(folder_.File("bel.db"), StorageTimeouts{});
+    const Status opened = chunks->Initialize();
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    return chunks;
+  }
   bool durable() const override { return true; }
 
  private:

@@ -1,4 +1,5 @@
 // The contract suite against a Postgres server of the test's own; one database per test.
+#include "bel/postgres_log_chunks.h"
 #include "bel/postgres_storage.h"
 #include "bel/storage_contract.h"
 #include "gtest/gtest.h"
@@ -32,6 +33,9 @@ class PostgresSite final : public StorageSite {
   }
   std::unique_ptr<Storage> Open() override { return Open(false); }
   std::unique_ptr<Storage> OpenReadOnly() override { return Open(true); }
+  std::unique_ptr<LogChunks> OpenLogChunks() override {
+    return std::make_unique<PostgresLogChunks>(uri_, StorageTimeouts{});
+  }
   bool durable() const override { return true; }
 
  private:

@@ -1,0 +1,6 @@
+-- Which chunks there are of run $2 of graph $1.
+SELECT first_sequence, last_sequence, first_ts, last_ts, max_level
+FROM bel_logs
+WHERE graph_id = (SELECT graph_id FROM bel_head WHERE graph = $1) AND job_run_id = CAST($2::text AS uuid)
+  AND first_sequence > 0
+ORDER BY first_sequence

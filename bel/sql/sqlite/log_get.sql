@@ -1,0 +1,3 @@
+-- The row of run ?2 of graph ?1 that begins with sequence ?3.
+SELECT first_sequence, last_sequence, first_ts, last_ts, max_level, codec, crc32c, bytes
+FROM bel_run_logs WHERE graph = ?1 AND job_run_id = ?2 AND first_sequence = ?3
