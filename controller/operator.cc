@@ -15,6 +15,7 @@
 #include "controller/kube/kube_cluster.h"
 #include "controller/kube/lease.h"
 #include "controller/kube/review_client.h"
+#include "controller/log_collection.h"
 #include "controller/metrics/graph_metrics.h"
 #include "controller/metrics/metrics.h"
 #include "controller/metrics/process_metrics.h"
@@ -50,7 +51,9 @@ v1::PartitionReason ToProto(const PartitionReason& why) {
 // The API's view of the workers' graphs.
 class WorkerGraphs final : public GraphSource {
  public:
-  explicit WorkerGraphs(const GraphWorkers& workers) : workers_(workers) {}
+  WorkerGraphs(const GraphWorkers& workers, LogSource* logs) : workers_(workers), logs_(logs) {}
+
+  LogSource* logs() const override { return logs_; }
 
   std::vector<std::string> Graphs() const override { return workers_.Graphs(); }
 
@@ -81,6 +84,7 @@ class WorkerGraphs final : public GraphSource {
 
  private:
   const GraphWorkers& workers_;
+  LogSource* const logs_;
 };
 
 Result<kube::ClusterAccess> Access(const Config& config) {
@@ -113,6 +117,7 @@ struct Operator::Parts {
   std::unique_ptr<HttpServer> health;
   std::unique_ptr<kube::LeaseElector> lease;
   std::unique_ptr<kube::KubeCluster> cluster;
+  std::unique_ptr<LogCollection> logs;  // asks the workers
   std::unique_ptr<LogWriter> writer;
   std::unique_ptr<GraphWorkers> workers;
   std::unique_ptr<LogKeeper> keeper;  // asks the workers
@@ -266,7 +271,7 @@ bool Operator::AwaitLease() {
   return !stop_;
 }
 
-Status Operator::StartGraphs() {
+void Operator::OpenCluster() {
   kube::KubeClusterOptions options;
   options.namespaces = config_.watch_namespaces;
   options.own_namespace = config_.pod_namespace;
@@ -283,10 +288,15 @@ Status Operator::StartGraphs() {
     parts_->metrics.Add(Metric::kEffects, {effect, ok ? "ok" : "error"});
   };
   parts_->cluster = std::make_unique<kube::KubeCluster>(*parts_->client, parts_->clock, options);
-  parts_->writer = std::make_unique<LogWriter>(parts_->storage.get());
+}
 
+Status Operator::StartGraphs() {
+  OpenCluster();
+  parts_->writer = std::make_unique<LogWriter>(parts_->storage.get());
+  RETURN_IF_ERROR(OpenLogs());
   GraphWorkersOptions workers;
-  workers.cluster = parts_->cluster.get();
+  workers.cluster = parts_->logs ? &parts_->logs->cluster() : parts_->cluster.get();
+  workers.planner.log_deadline = parts_->logs ? config_.logs_deadline : 0;
   workers.max_runs = static_cast<uint32_t>(config_.max_runs);
   workers.planner.max_runs_per_graph = static_cast<uint32_t>(config_.max_runs_per_graph);
   workers.planner.keep_finished_jobs = config_.keep_finished_jobs;
@@ -318,9 +328,12 @@ Status Operator::StartGraphs() {
     parts_->metrics.Add(Metric::kDecidedEvents, {graph}, static_cast<double>(report.events));
   };
   parts_->workers = std::make_unique<GraphWorkers>(std::move(workers));
-  parts_->graphs = std::make_unique<WorkerGraphs>(*parts_->workers);
+  parts_->graphs = std::make_unique<WorkerGraphs>(*parts_->workers,
+                                                  parts_->logs ? &parts_->logs->source() : nullptr);
   StartKeeper();
-  parts_->cluster->OnChange([this](const std::string& graph) { parts_->workers->Wake(graph); });
+  Cluster& cluster = parts_->logs ? parts_->logs->cluster() : *parts_->cluster;
+  cluster.OnChange([this](const std::string& graph) { parts_->workers->Wake(graph); });
+  if (parts_->logs) parts_->logs->Start(*parts_->workers);
   {
     const std::lock_guard lock(mutex_);
     leading_ = true;
@@ -334,6 +347,15 @@ Status Operator::StartGraphs() {
         watched.empty() || std::find(watched.begin(), watched.end(), head.graph) != watched.end();
     if (ours && head.cluster_uid == parts_->cluster_uid) parts_->workers->Wake(head.graph);
   }
+  return {};
+}
+
+Status Operator::OpenLogs() {
+  if (!config_.logs_enabled) return {};
+  ASSIGN_OR_RETURN(const std::string uri, BelUri(config_));
+  ASSIGN_OR_RETURN(parts_->logs,
+                   LogCollection::Open({uri, config_, *parts_->client, *parts_->cluster,
+                                        parts_->clock, parts_->metrics}));
   return {};
 }
 
@@ -440,6 +462,7 @@ Result<int> Operator::Run() {
 void Operator::ShutDown() {
   const milliseconds drain = Millis(config_.shutdown_timeout) / 2;
   if (parts_->api) parts_->api->Stop(drain);
+  if (parts_->logs) parts_->logs->Stop();
   if (parts_->workers) parts_->workers->Stop();
   if (parts_->cluster) parts_->cluster->Stop();
   if (parts_->lease) parts_->lease->Stop();

@@ -33,6 +33,8 @@ class Operator {
   Status StartHealth();
   bool AwaitLease();
   Status StartGraphs();
+  void OpenCluster();
+  Status OpenLogs();
   void StartKeeper();
   Status StartApi();
   void CollectMetrics();

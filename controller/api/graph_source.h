@@ -11,6 +11,7 @@
 namespace databuild {
 
 class EventLog;
+class LogSource;
 
 // Thread-safe.
 class GraphSource {
@@ -24,6 +25,8 @@ class GraphSource {
   // such graph. With `reasons`, view.explain is set, and whatever it needs is locked as well.
   virtual bool Read(const std::string& graph, bool reasons,
                     const std::function<void(const QueryView&)>& read) const = 0;
+  // The lines of job runs; nullptr: nobody collects them here.
+  virtual LogSource* logs() const { return nullptr; }
 };
 
 }  // namespace databuild

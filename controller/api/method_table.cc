@@ -3,6 +3,7 @@
 #include "bel/event_log.h"
 #include "bel/query.h"
 #include "controller/api/event_methods.h"
+#include "controller/api/log_methods.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/http_message.h"
 #include "databuild/v1/databuild.pb.h"
@@ -160,6 +161,8 @@ MethodTable MakeMethodTable() {
        &JobSummaryRequest::default_instance(), Query(&GetJobSummary, false)},
       {kService, "GetJobRunSummary", "job_runs/{job_run_id}", "", Access("get", "datajobs"),
        &JobRunSummaryRequest::default_instance(), Query(&GetJobRunSummary, false)},
+      {kGraphService, "JobLogs", "job_runs/{job_run_id}/logs", "", Access("get", "datajobs", "log"),
+       &JobLogsRequest::default_instance(), HandleJobLogs},
       {kService, "ListJobRuns", "job_runs", "", Access("list", "datajobs"),
        &ListJobRunsRequest::default_instance(), Query(&ListJobRuns, false)},
   });

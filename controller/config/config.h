@@ -93,6 +93,15 @@ struct Config {
 
   std::vector<PeerConfig> peers;  // peers: other graphs; not listened to yet
 
+  // logs.enabled: collect the lines of job runs; a Job stays until they are stored
+  bool logs_enabled = true;
+  int64_t logs_streams = 32;                // logs.streams: runs followed at a time
+  DurationNs logs_deadline = 10 * kMinute;  // logs.deadline: of reading after a run's end
+  DurationNs logs_retention = 30 * kDay;    // logs.retention: then they are removed
+  // logs.metrics: names of MetricPoints that become databuild_job_metric; empty: none
+  std::vector<std::string> logs_metrics;
+  int64_t logs_metric_series = 1'000;  // logs.metricSeries: at most, in all
+
   int64_t max_runs = 500;            // limits.runs: live job runs in all; 0: no limit
   int64_t max_runs_per_graph = 100;  // limits.runsPerGraph; 0: no limit
 

@@ -175,6 +175,9 @@ struct RunLogTail {  // the newest lines of a run's log; none if it is gone
   ReadRunOutput asked;
   std::string lines;
 };
+struct RunLogStored {  // the run's log is stored and marked: its Job may go
+  std::string run_id;
+};
 struct ObjectAbsent {  // a live GET found no object with this uid
   ObjectKind kind = ObjectKind::kWant;
   std::string uid;
@@ -182,6 +185,6 @@ struct ObjectAbsent {  // a live GET found no object with this uid
 
 using Delta = std::variant<WantChanged, TaintChanged, DataJobChanged, JobChanged, ExternalChanged,
                            TemplateProof, JobCreated, JobRefused, RunAbsent, PodsAbsent, RunLogTail,
-                           ObjectAbsent>;
+                           RunLogStored, ObjectAbsent>;
 
 }  // namespace databuild

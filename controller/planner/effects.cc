@@ -120,7 +120,11 @@ void Planner::EffectsForRun(Index index, std::vector<Effect>& effects) {
   }
   if (!job || job->job_gone || job->deleting || job->log_id != options_.log_id) return;
   // A pod that may still come to work must not.
-  const TimeNs due = MayStillWork(*job) ? now_ : run.ended_at + options_.keep_finished_jobs;
+  const bool unread = job->pod && (job->pod->started_at || job->pod->finished_at) &&
+                      !snapshot_.logged_runs.contains(run.id);
+  const DurationNs stays =
+      std::max(options_.keep_finished_jobs, unread ? options_.log_deadline : 0);
+  const TimeNs due = MayStillWork(*job) ? now_ : run.ended_at + stays;
   if (now_ < due) return WakeAt(due, key);
   effects.push_back(DeleteJob{run.id, name, job->uid});
   retry();

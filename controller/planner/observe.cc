@@ -52,6 +52,8 @@ void Planner::Observe(const Delta& delta) {
     run(podless->run_id);
   } else if (const auto* output = std::get_if<RunLogTail>(&delta)) {
     run(output->asked.run_id);
+  } else if (const auto* stored = std::get_if<RunLogStored>(&delta)) {
+    effect_dirty_.insert({KeyKind::kRun, stored->run_id});
   } else if (const auto* gone = std::get_if<ObjectAbsent>(&delta)) {
     Mark({gone->kind == ObjectKind::kWant ? KeyKind::kWant : KeyKind::kTaint, gone->uid});
   }

@@ -52,6 +52,8 @@ struct PlannerOptions {
   DurationNs keep_finished_jobs =
       10 * kMinute;  // how long a finished run's Job stays for kubectl logs
   std::vector<Peer> peers;
+  // A Job whose container ran stays until its log is stored, at most this long; 0: nobody collects.
+  DurationNs log_deadline = 0;
 };
 
 class Planner {

@@ -40,6 +40,7 @@ struct Applier {
     if (delta.job) snapshot.refused.erase(delta.run_id);
     snapshot.created.erase(delta.run_id);
     if (!delta.job || delta.job->pod) snapshot.podless_runs.erase(delta.run_id);
+    if (!delta.job) snapshot.logged_runs.erase(delta.run_id);
   }
   void operator()(const ExternalChanged& delta) {
     snapshot.externals[delta.external->ref] = delta.external;
@@ -64,6 +65,9 @@ struct Applier {
   void operator()(const RunLogTail& tail) {
     const std::string& run_id = tail.asked.run_id;
     if (snapshot.jobs.contains(run_id)) snapshot.outputs[run_id] = ParseRunOutput(tail);
+  }
+  void operator()(const RunLogStored& stored) {
+    if (snapshot.jobs.contains(stored.run_id)) snapshot.logged_runs.insert(stored.run_id);
   }
   void operator()(const ObjectAbsent& absent) {
     if (snapshot.wants.contains(absent.uid) || snapshot.taints.contains(absent.uid)) return;

@@ -25,7 +25,8 @@ struct Snapshot {
   std::set<std::string> absent_runs;   // run ids that a live GET found nothing of
   std::set<std::string> podless_runs;  // run ids whose ended Job has no pod, by a live GET
   std::unordered_map<std::string, RunOutput> outputs;  // by run id, until its Job is gone
-  std::set<std::string> absent_objects;                // uids that a live GET found nothing of
+  std::set<std::string> logged_runs;     // run ids whose log is stored, while their Job is shown
+  std::set<std::string> absent_objects;  // uids that a live GET found nothing of
 
   void Apply(const Delta& delta);
 

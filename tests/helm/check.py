@@ -43,6 +43,7 @@ CONFIG_KEYS = {
             "requestTimeout"},
     "metrics": {"listen"},
     "jobs": {"wrapperImage", "wrapperImagePullPolicy", "serviceAccounts", "keepFinishedFor"},
+    "logs": {"enabled", "streams", "deadline", "retention", "metrics", "metricSeries"},
     "limits": {"runs", "runsPerGraph"},
     "log": {"level"},
     "shutdown": {"timeout"},

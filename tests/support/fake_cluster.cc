@@ -53,6 +53,10 @@ void FakeCluster::Changed(Kind kind, const std::string& id) {
   for (FakeView* view : views_) view->Show({kind, id});
 }
 
+void FakeCluster::StoreLog(const std::string& run_id) {
+  for (FakeView* view : views_) view->results_.push_back(RunLogStored{run_id});
+}
+
 std::vector<FakeCluster::Key> FakeCluster::Everything() const {
   std::vector<Key> keys;
   for (const auto& [name, want] : wants_) keys.emplace_back(Kind::kWant, want->meta.uid);

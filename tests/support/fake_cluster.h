@@ -95,6 +95,8 @@ class FakeCluster {
   void LoseNode(const std::string& run_id);
   // The pod goes without having ended; its Job fails.
   void LosePod(const std::string& run_id);
+  // The collector has stored the run's log.
+  void StoreLog(const std::string& run_id);
   // Refs and, of each, the runs whose pods may be making it right now.
   std::map<std::string, std::vector<std::string>> AtWork() const;
 

@@ -47,6 +47,13 @@ jobs:
   wrapperImagePullPolicy: {{ .Values.image.pullPolicy }}
   serviceAccounts: {{ eq (include "databuild.serviceAccountPolicy" .) "true" }}
   keepFinishedFor: {{ .Values.jobs.keepFinishedFor }}
+logs:
+  enabled: {{ .Values.logs.enabled }}
+  streams: {{ int .Values.logs.streams }}
+  deadline: {{ .Values.logs.deadline }}
+  retention: {{ .Values.logs.retention }}
+  metrics: {{ .Values.logs.metrics | toJson }}
+  metricSeries: {{ int .Values.logs.metricSeries }}
 limits:
   runs: {{ int .Values.limits.runs }}
   runsPerGraph: {{ int .Values.limits.runsPerGraph }}
