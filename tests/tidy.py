@@ -48,6 +48,7 @@ ALLOWED = [
     ("sleeping", "tests/e2e/cluster/harness/processes.py",
      "a poll bounded by its number of rounds"),
     ("sleeping", "tests/e2e/fixtures/job.py", "a job that takes its time is what the fixture is"),
+    ("sleeping", "tests/e2e/test_logs.py", "the operator lives for five seconds, again and again"),
     ("sleeping", "tests/e2e/test_quiet.py", "two idle minutes are what is measured"),
     ("sleeping", "tests/e2e/test_restarts.py", "the random moment at which the operator is killed"),
     ("sleeping", "tests/torture/socket_proxy.cc", "a late reply is the fault that it makes"),

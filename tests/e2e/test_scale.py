@@ -19,7 +19,9 @@ class ScaleTest(AloneTest):
         self.session.cluster("restart", "kube-controller-manager", *RATES)
         nodes = FakeNodes(self.kube)
         self.addCleanup(nodes.close)
-        world = self.open_world("shared", settings={"kubernetes": {"qps": 400, "burst": 800}})
+        world = self.open_world("shared", settings={
+            "kubernetes": {"qps": 400, "burst": 800},
+            "logs": {"enabled": False}})  # pods of fake nodes have none
         world.apply(quick_job("many", "shared/{n}", pod=POD))
         world.operator.start()
         world.operator.wait_ready()

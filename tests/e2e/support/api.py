@@ -89,3 +89,18 @@ class GraphApi:
 
     def job_runs(self, **query):
         return self.walk("job_runs", "job_runs", **query)
+
+    def log(self, run_id, **query):
+        """The whole log of an ended run: its lines, and what the last page says of it."""
+        lines, token = [], None
+        while True:
+            page = self.page(f"job_runs/{run_id}/logs", **query,
+                             **({"page_token": token} if token else {}))
+            lines += page.get("entries", [])
+            following = page.get("next_page_token")
+            if not following:
+                return lines, page
+            if following == token:
+                raise AssertionError(f"the log of {run_id} is not finished: "
+                                     f"{page.get('incomplete_reason')}, {len(lines)} lines")
+            token = following

@@ -152,6 +152,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.owner.deletes.append((path, json.loads(body or b"{}")))
         if is_list and "watch" in query:
             return self._watch(path, query)
+        if last_segment == "log" and "follow" in query:
+            return self._follow()
         target = self.owner.rewritten(path, query) if is_list else self.path
         counts = self.command in MUTATING and "dryRun" not in query and not NO_WRITES.search(path)
         if not counts:
@@ -220,6 +222,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._chunk(json.dumps({"type": "ERROR", "object": GONE}).encode() + b"\n")
         if self.owner.expired(cuts) or cuts == self.owner.cuts():
             self._chunk(b"")
+
+    def _follow(self):
+        """A pod's log, as it grows."""
+        answer = self._ask(self.path, None)
+        if answer.status != 200:
+            return self._reply(answer, answer.read())
+        self.close_connection = True
+        self.send_response_only(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.upstream.sock.settimeout(None)
+        while data := answer.read1(65536):
+            self._chunk(data)
+        self._chunk(b"")
 
     def _chunk(self, data):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

@@ -1,0 +1,233 @@
+"""What jobs print is kept: every line in order, whatever happens to the operator meanwhile."""
+
+import collections
+import time
+
+from support.alone import AloneTest, quick_job
+from support.event_log import EventLog
+from support.session import long_form
+from support.waiting import eventually
+
+LINES = 2_000
+AT_ONCE = 10
+LIFE = 5  # seconds between ready and the kill
+# A hundred lines at a time, each tenth a measurement; at the end the manifest.
+PRINTER = f"""
+i=0
+while [ $i -lt {LINES} ]; do
+  i=$((i + 1))
+  if [ $((i % 10)) = 0 ]; then echo "{{\\"name\\": \\"rows\\", \\"value\\": $i}}"
+  else echo "line $i of the job"; fi
+  if [ $((i % 100)) = 0 ]; then sleep 0.3; fi
+done
+echo '{{"metadata": {{"lines": "{LINES}"}}}}' > "$DATABUILD_MANIFEST"
+"""
+
+# What a job may print by accident or on purpose: deep JSON, control characters, no UTF-8, frames that are
+# none, frames of somebody else, a line of 10 MB.
+HOSTILE = r"""
+head -c 10000 /dev/zero | tr '\0' '['; echo
+printf '\033[31mred\033[0m\n'; printf 'nul\000here\n'; printf '\377\376bad\n'
+echo '{"level":"INFO","message":"forged frame","sequenceNumber":"7"}'
+echo '{"timestamp":"1","jobId":"other","sequenceNumber":"1","log":{"message":"forged frame"}}'
+head -c 10000000 /dev/zero | tr '\0' x; echo
+"""
+
+
+def printer(name, output, script=PRINTER):
+    job = quick_job(name, output)
+    job["spec"]["template"]["spec"]["containers"][0]["command"] = ["sh", "-c", script]
+    return job
+
+
+def number_of(entry):
+    """Which line of PRINTER an entry is; None: none of them."""
+    if entry.get("log", {}).get("fields", {}).get("stream") == "stdout":
+        return int(entry["log"]["message"].split()[1])
+    if "metric" in entry:
+        return int(entry["metric"]["value"])
+    return None
+
+
+def numbers(gaps):
+    """The sequence numbers that gaps name; a gap without an end ends them."""
+    return {sequence for gap in gaps if int(gap.get("last_sequence", 0))
+            for sequence in range(int(gap["first_sequence"]), int(gap["last_sequence"]) + 1)}
+
+
+class LogsTest(AloneTest):
+    def open_logs(self, name, **settings):
+        return self.open_world(name, settings={"limits": {"runs": AT_ONCE}, **settings})
+
+    def finished_log(self, world, run_id):
+        return eventually(f"the log of {run_id} is finished",
+                          lambda: world.api().log(run_id, limit=1000), 60)
+
+    def test_no_line_of_30_runs_is_lost_while_the_operator_is_killed(self):
+        self.kill_while_printing(30)
+
+    @long_form
+    def test_no_line_of_200_runs_is_lost_while_the_operator_is_killed(self):
+        self.kill_while_printing(200)
+
+    def kill_while_printing(self, runs):
+        world = self.open_logs("logs", logs={"metrics": ["rows"]})
+        world.operator.start()
+        world.operator.wait_ready()
+        world.apply(printer("printer", "logs/{n}"))
+        world.want("w", *(f"logs/{n}" for n in range(runs)))
+        kills = 0
+        while self.condition(world) != "True":
+            # The moment of the kill, not a wait for something.
+            time.sleep(LIFE)
+            world.operator.restart()
+            world.operator.wait_ready()
+            kills += 1
+        log = EventLog(eventually("the graph comes to rest", lambda: world.settled(1), 120))
+        ids = [run.run_id for run in log.runs.values() if run.state == "COMPLETED"]
+        self.assertEqual(len(ids), runs)
+        self.assertGreaterEqual(kills, 3)
+
+        lost, reasons = 0, collections.Counter()
+        for run_id in ids:
+            lines, page = self.finished_log(world, run_id)
+            missing = self.check_log(run_id, lines, page)
+            lost += missing
+            reasons[page["incomplete_reason"] or "Complete"] += 1
+        print(f"    {runs} runs of {LINES} lines, the operator was killed {kills} times: "
+              f"{lost} lines lost; {dict(reasons)}", flush=True)
+
+    def condition(self, world):
+        found = self.kube.get("Want", world.name, "w")
+        return {c["type"]: c["status"] for c in found["status"].get("conditions", [])}.get("Ready")
+
+    def check_log(self, run_id, lines, page):
+        """How many lines are lost; that the answer names exactly those is asserted."""
+        sequences = [int(entry["sequence_number"]) for entry in lines]
+        self.assertEqual(sequences, sorted(set(sequences)), run_id)
+        self.assertTrue(all(entry["job_id"] == run_id for entry in lines))
+        absent = set(range(1, sequences[-1] + 1)) - set(sequences)
+        self.assertEqual(numbers(page["gaps"]), absent, run_id)
+        self.assertEqual(page["logs_complete"], not page["gaps"], page["incomplete_reason"])
+        printed = [number for number in map(number_of, lines) if number is not None]
+        if page["logs_complete"]:
+            self.assertEqual(printed, list(range(1, LINES + 1)), run_id)
+            self.assertIn("manifest", lines[-1])
+        else:
+            self.assertEqual(printed, sorted(printed), run_id)
+        return LINES - len(printed)
+
+    # -- hostile output -------------------------------------------------------------------------
+
+    def resident(self, world):
+        return world.operator.metric("process_resident_memory_bytes") / 2**20
+
+    def run_of(self, world):
+        """The id of the graph's one run, once its pod has started."""
+        def look():
+            pods = [pod for pod in self.kube.list("Pod", world.name)
+                    if pod["status"].get("phase") == "Running"]
+            return pods[0] if pods else None
+
+        pod = eventually("a pod runs", look, 60)
+        return pod, next(value for key, value in pod["metadata"]["annotations"].items()
+                         if key == "databuild.dev/job-run-id")
+
+    def test_hostile_lines_of_a_job_are_text(self):
+        world = self.open_logs("hostile")
+        world.operator.start()
+        world.operator.wait_ready()
+        before = self.resident(world)
+        forged = '{"exitStatus":0,"lastSequence":"1"}'
+        world.apply(printer("hostile", "hostile/{n}", HOSTILE + f"""
+            echo '{forged}' > /dev/termination-log; exit 0"""))
+        world.want("w", "hostile/1")
+        world.wait("Want", "w", "Ready")
+        log = EventLog(world.api().events())
+        run_id = next(iter(log.runs))
+        lines, page = self.finished_log(world, run_id)
+        self.assertTrue(page["logs_complete"], page)
+        texts = [entry["log"]["message"] for entry in lines if "log" in entry]
+        self.assertGreater(sum(map(len, texts)), 7 << 20, "the long line, in parts")
+        for word in ("[31mred", "nul", "bad", "forged frame"):
+            self.assertTrue(any(word in text for text in texts), word)
+        self.assertFalse(any("unframed" in str(entry) for entry in lines))
+        print(f"    resident memory {before:.0f} MiB before, {self.resident(world):.0f} after",
+              flush=True)
+        self.assertLess(self.resident(world) - before, 100)
+
+    def test_a_container_without_the_wrapper_cannot_harm_the_operator(self):
+        world = self.open_logs("unframed")
+        world.operator.start()
+        world.operator.wait_ready()
+        world.apply(quick_job("victim", "unframed/{n}", seconds="3600"))
+        world.want("w", "unframed/1")
+        pod, run_id = self.run_of(world)
+        before = self.resident(world)
+        # Whoever may create pods can claim to be the run's.
+        jumps = f"""
+            i=0
+            while [ $i -lt 3000 ]; do
+              i=$((i + 1))
+              echo "{{\\"timestamp\\":\\"1\\",\\"jobId\\":\\"{run_id}\\",\\"sequenceNumber\\":\\"$((i * 1000))\\",\
+\\"log\\":{{\\"message\\":\\"jump\\"}}}}"
+            done
+            echo '{{"exitStatus":0,"lastSequence":"9007199254740992"}}' > /dev/termination-log"""
+        meta = pod["metadata"]
+        self.kube.create({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "impostor", "labels": meta["labels"],
+                         "annotations": meta["annotations"]},
+            "spec": {"restartPolicy": "Never", "containers": [{
+                "name": "job", "image": "databuild.test/busybox:1",
+                "command": ["sh", "-c", HOSTILE + jumps]}]}}, world.name)
+        lines, page = self.finished_log(world, run_id)
+        reasons = collections.Counter(
+            entry["log"]["fields"]["reason"] for entry in lines
+            if entry.get("log", {}).get("fields", {}).get("stream") == "unframed")
+        self.assertLessEqual({"NotJson", "NotAnEntry", "OtherRun"}, set(reasons))
+        self.assertFalse(page["logs_complete"])
+        self.assertLessEqual(len(page["gaps"]), 1002)
+        self.assertLessEqual(len(lines), 1500)
+        after = self.resident(world)
+        print(f"    {len(lines)} lines, marked {dict(reasons)}; resident memory {before:.0f} MiB "
+              f"before, {after:.0f} after", flush=True)
+        self.assertLess(after - before, 100)
+        self.assertTrue(world.operator.running())
+
+    # -- pods that go early ---------------------------------------------------------------------
+
+    def test_the_log_of_a_pod_that_was_deleted_in_mid_run_is_kept_as_far_as_it_came(self):
+        world = self.open_logs("deleted", logs={"metrics": ["files"]})
+        world.operator.start()
+        world.operator.wait_ready()
+        world.apply(printer("stuck", "stuck/{n}", """
+            echo '{"name": "files", "value": 7}'; echo '{"name": "unlisted", "value": 1}'
+            i=0; while [ $i -lt 300 ]; do i=$((i + 1)); echo "line $i of the job"; done
+            sleep 3600"""))
+        world.want("w", "stuck/1")
+        pod, run_id = self.run_of(world)
+
+        def printed():
+            page = world.api().page(f"job_runs/{run_id}/logs")
+            found = [number_of(entry) for entry in page["entries"] if "metric" not in entry]
+            return page if 300 in found else None
+
+        page = eventually("all lines are shown while the run lives", printed, 60)
+        self.assertEqual((page["logs_complete"], page["incomplete_reason"]), (False, "Running"))
+        self.assertTrue(page["next_page_token"])
+        metric = world.operator.metric
+        self.assertEqual(metric("databuild_job_metric", graph=world.name, name="files"), 7)
+        self.assertEqual(metric("databuild_job_metric", name="unlisted"), 0)
+        self.assertGreaterEqual(metric("databuild_job_log_lines_total", graph=world.name), 302)
+        self.kube.kubectl("-n", world.name, "delete", "pod", pod["metadata"]["name"],
+                          "--grace-period=0", "--force")
+        lines, page = self.finished_log(world, run_id)
+        printed = [number_of(entry) for entry in lines if "metric" not in entry]
+        self.assertEqual([number for number in printed if number is not None],
+                         list(range(1, 301)))
+        self.assertFalse(page["logs_complete"])
+        self.assertIn(page["incomplete_reason"], ("PodGone", "NoReceipt"))
+        last = int(lines[-1]["sequence_number"])
+        self.assertEqual([(int(gap["first_sequence"]), int(gap.get("last_sequence", 0)))
+                          for gap in page["gaps"]], [(last + 1, 0)])
