@@ -192,8 +192,8 @@ void Planner::CloseUnwanted(Index index) {
         index, v1::BUILD_REQUEST_CANCELLED,
         {"", "", "", why, deleted ? "Want " + name + " was deleted" : "Want " + name + " expired"});
   }
-  CancelUnstarted(index, why);
   CancelConfigures(index);
+  CancelUnstarted(index, why);
   if (!deleted) return;  // live runs of an expired want end by themselves and their data counts
   const IndexSet& open = OpenUnits(index);
   for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {

@@ -153,6 +153,7 @@ void Planner::CompleteConfigure(Index index, RunVerdict verdict) {
     verdict.message = configs.error().message;
     return FailRun(index, verdict);
   }
+  for (Index instance : run.instances) Claim(instance);
   v1::JobEvent* event = EndEvent(index, v1::JOB_COMPLETED, verdict);
   for (v1::JobConfig& config : *configs) event->add_configs()->Swap(&config);
 }
@@ -163,6 +164,7 @@ void Planner::CancelConfigures(Index index) {
   for (Index instance : build.requested) {
     const Index run = state_.instance(instance).run;
     if (run == kNone || !state_.RunLive(run) || state_.run(run).extra->cancel_requested) continue;
+    if (claimed_.contains(instance)) continue;  // the run ends in this very round
     const auto& asked = state_.run(run).instances;
     const bool shared = std::any_of(asked.begin(), asked.end(), [&](Index other) {
       return state_.instance(other).build != index && !state_.InstanceFinal(other);

@@ -171,6 +171,19 @@ TEST_F(Configure, ADeletedWantCancelsTheCall) {
   EXPECT_EQ(world.BuildStatuses("w"), Strings{"cancelled"});
 }
 
+TEST_F(Configure, AnAnswerThatComesAsItsWantEndsIsNotCancelledAsWell) {
+  world.cluster.PutWant("w", {"asked/1"}).ttl = kMinute;
+  world.Settle();
+  world.cluster.StepJobs();
+  world.Settle();
+  world.Advance(2 * kMinute);
+  world.Tick();  // expired
+  world.cluster.StepJobs();
+  world.Run();
+  EXPECT_EQ(world.WantStatusName("w"), "expired");
+  EXPECT_EQ(world.BuildStatuses("w"), Strings{"cancelled"});
+}
+
 TEST_F(Configure, ATaintDoesNotHitWhatIsOnlyAsked) {
   JobsHang();
   world.cluster.PutWant("w", {"asked/1"});
