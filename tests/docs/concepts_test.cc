@@ -150,7 +150,11 @@ class Player {
     world_.Run(kMinute);
   }
 
-  void ApplyOne(const Json& object) {
+  void ApplyOne(Json object) {
+    if (object["kind"] == "DataJob" && !object["spec"].contains("template")) {
+      object["spec"]["template"]["spec"]["containers"] =
+          Json::parse(R"([{"name": "job", "image": "busybox", "command": ["true"]}])");
+    }
     kube::JsonParser parser;
     const auto parsed = parser.Parse(object.dump());
     ASSERT_TRUE(parsed.ok());
@@ -224,8 +228,8 @@ class Player {
       Table(table, [&](const std::string& column) {
         return wants ? WantColumn(column) : JobColumn(column);
       });
-      if (!match[2].matched)
-        EXPECT_EQ(table.size() - 1, wants ? cluster.wants().size() : cluster.data_jobs().size());
+      const size_t rows = wants ? cluster.wants().size() : cluster.data_jobs().size();
+      EXPECT_TRUE(match[2].matched || table.size() - 1 == rows) << "there are " << rows;
     }
     world_.Run(kMinute);
   }
