@@ -302,8 +302,10 @@ Status Operator::StartGraphs() {
   workers.planner.keep_finished_jobs = config_.keep_finished_jobs;
   for (const PeerConfig& peer : config_.peers) {
     Peer& known = workers.planner.peers.emplace_back(Peer{peer.name, peer.graph, {}});
-    for (const std::string& pattern : peer.patterns)
-      known.patterns.push_back(Glob::Compile(pattern).value());  // CheckConfig has tried it
+    for (const std::string& pattern : peer.patterns) {
+      ASSIGN_OR_RETURN(Glob glob, Glob::Compile(pattern));
+      known.patterns.push_back(std::move(glob));
+    }
   }
   workers.log.storage = parts_->storage.get();
   workers.log.writer = parts_->writer.get();
