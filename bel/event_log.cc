@@ -8,6 +8,7 @@
 #include "bel/event_codec.h"
 #include "bel/event_id_window.h"
 #include "bel/log_base.h"
+#include "bel/log_follower.h"
 #include "bel/log_verifier.h"
 #include "bel/log_watchers.h"
 #include "bel/postings.h"
@@ -18,15 +19,22 @@ namespace databuild {
 namespace {
 
 constexpr ListRange kReplayPage{0, 8'192, 16 << 20};
-constexpr size_t kLeastEventBytes = 40;  // its event_id and what goes round it
+constexpr ListRange kFollowPage{0, 1'024, 1 << 20};  // folded under one hold of the readers' lock
+constexpr size_t kLeastEventBytes = 40;              // its event_id and what goes round it
 
 Error About(const std::string& graph, const Error& error) {
   return Error{error.code, "append to log of graph " + graph + ": " + error.message};
 }
 
+Error OtherLog(const std::string& graph) {
+  return Error{Errc::kConflict, "log of graph " + graph +
+                                    ": it is another one now, or its floor has passed the one that "
+                                    "was followed; it is read anew"};
+}
+
 }  // namespace
 
-// Guarded by append_mutex_.
+// Guarded by append_mutex_; of a log that is followed, of the thread that follows.
 struct EventLog::InFlight {
   explicit InFlight(const StatusView& fold) : overlay(fold) {}
 
@@ -76,27 +84,121 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(LogOptions options) {
   // name.
   log->options_.holder += "/" + RandomUuid();
   const LogOptions& set = log->options_;
+  const TimeNs started = set.clock->Now();
   ASSIGN_OR_RETURN(const Acquired acquired,
                    set.storage->Acquire({set.graph, set.holder, set.cluster_uid}));
-  log->log_id_ = acquired.log_id;
-  log->NoteFloor(acquired.floor);
-  const TimeNs started = set.clock->Now();
-  RETURN_IF_ERROR(log->LoadOrigin(acquired));
-  log->in_flight_ = std::make_unique<InFlight>(*log->state_);
-  RETURN_IF_ERROR(log->Replay(acquired));
-  log->JoinWriter(acquired);
-  if (set.verify) {
-    log->verifier_ = std::make_unique<LogVerifier>(LogVerifier::Options{
-        log.get(), set.storage, set.snapshot_folder, set.snapshot_events, set.snapshot_interval});
-  }
-  LogInfo("build event log opened", {{"graph", set.graph},
-                                     {"storage", set.storage->name()},
-                                     {"log_id", acquired.log_id},
-                                     {"epoch", acquired.epoch},
-                                     {"head", acquired.head},
-                                     {"replayed_from", log->opened_from_},
-                                     {"replay_ms", (set.clock->Now() - started) / kMillisecond}});
+  RETURN_IF_ERROR(log->Begin(acquired));
+  RETURN_IF_ERROR(log->Lead(acquired, started));
   return log;
+}
+
+// Everything up to acquired.head is in the fold.
+Status EventLog::Begin(const Acquired& acquired) {
+  log_id_ = acquired.log_id;
+  NoteFloor(acquired.floor);
+  RETURN_IF_ERROR(LoadOrigin(acquired));
+  in_flight_ = std::make_unique<InFlight>(*state_);
+  return Replay(acquired);
+}
+
+// The fold has reached acquired.head: from now on this process appends.
+Status EventLog::Lead(const Acquired& acquired, TimeNs started) {
+  in_flight_->newest_idx = acquired.head;
+  in_flight_->newest_ts = acquired.last_ts;
+  JoinWriter(acquired);
+  writing_.store(true, std::memory_order_release);
+  if (options_.verify) {
+    verifier_ = std::make_unique<LogVerifier>(
+        LogVerifier::Options{this, options_.storage, options_.snapshot_folder,
+                             options_.snapshot_events, options_.snapshot_interval});
+  }
+  LogInfo("build event log opened",
+          {{"graph", options_.graph},
+           {"storage", options_.storage->name()},
+           {"log_id", acquired.log_id},
+           {"epoch", acquired.epoch},
+           {"head", acquired.head},
+           {"replayed_from", opened_from()},
+           {"followed", follower_ != nullptr},
+           {"replay_ms", (options_.clock->Now() - started) / kMillisecond}});
+  return {};
+}
+
+Result<std::unique_ptr<EventLog>> EventLog::Follow(LogOptions options) {
+  CHECK(options.storage != nullptr && options.clock != nullptr && !options.graph.empty());
+  std::unique_ptr<EventLog> log(new EventLog(std::move(options)));
+  const LogOptions& set = log->options_;
+  ASSIGN_OR_RETURN(const GraphHead head, set.storage->Head(set.graph));
+  if (head.cluster_uid != set.cluster_uid) return OtherCluster(set.graph, set.cluster_uid);
+  RETURN_IF_ERROR(log->Begin(head.at));
+  log->followed_epoch_ = head.at.epoch;
+  FollowOptions follow;
+  follow.storage = set.storage;
+  follow.graph = set.graph;
+  follow.log_id = log->log_id_;
+  follow.idx = log->head();
+  follow.page = kFollowPage;
+  EventLog* const raw = log.get();
+  follow.sink.reset = [raw](const Acquired&) { raw->follower_lost_ = true; };
+  follow.sink.events = [raw](std::span<const StoredEvent> events, const Acquired& at) -> Status {
+    if (raw->follower_lost_) return OtherLog(raw->graph());
+    raw->followed_epoch_ = at.epoch;
+    raw->NoteFloor(at.floor);
+    return raw->FoldFollowed(events);
+  };
+  log->follower_ = std::make_unique<LogFollower>(std::move(follow));
+  return log;
+}
+
+Status EventLog::CatchUp() {
+  CHECK(follower_ != nullptr && !writing());
+  const Result<bool> polled = follower_->Poll();
+  if (follower_lost_) return OtherLog(graph());
+  RETURN_IF_ERROR(polled);
+  return {};
+}
+
+Status EventLog::TakeOver(LogOptions options) {
+  CHECK(follower_ != nullptr && !writing());
+  options_.holder = options.holder + "/" + RandomUuid();
+  options_.writer = options.writer;
+  options_.append_timeout = options.append_timeout;
+  options_.snapshot_events = options.snapshot_events;
+  options_.snapshot_interval = options.snapshot_interval;
+  options_.verify = options.verify;
+  options_.on_terminal = std::move(options.on_terminal);
+  options_.on_append = std::move(options.on_append);
+  const TimeNs started = options_.clock->Now();
+  if (follower_lost_) return OtherLog(graph());
+  ASSIGN_OR_RETURN(
+      const Acquired acquired,
+      options_.storage->Acquire({options_.graph, options_.holder, options_.cluster_uid}));
+  opened_from_ = head();
+  // Nobody else appends any more: what is stored now is all there is.
+  RETURN_IF_ERROR(CatchUp());
+  if (log_id_ != acquired.log_id || head() != acquired.head) return OtherLog(graph());
+  return Lead(acquired, started);
+}
+
+Status EventLog::FoldFollowed(std::span<const StoredEvent> events) {
+  {
+    std::unique_lock lock(state_mutex_);
+    EventView event;
+    for (const StoredEvent& stored : events) {
+      if (const Status good = ViewEvent(stored, decoder_, event); !good.ok()) {
+        return Error{good.error().code,
+                     "log of graph " + options_.graph + ": " + good.error().message};
+      }
+      if (stored.idx <= state_->idx()) continue;  // folded before an error of this page
+      state_->Apply(event);
+      postings_->Add(event, *state_);
+      tail_->Push(stored.idx, stored.payload);
+      if (const auto id = ParseUuid(stored.event_id)) in_flight_->ids.Add(*id, stored.idx);
+      head_.store(stored.idx, std::memory_order_release);
+    }
+  }
+  watchers_->Announce(events);
+  return {};
 }
 
 Status EventLog::LoadOrigin(const Acquired& acquired) {
@@ -105,7 +207,7 @@ Status EventLog::LoadOrigin(const Acquired& acquired) {
   state_ = std::move(fold.state);
   postings_ = std::move(fold.postings);
   opened_from_ = state_->idx();
-  head_.store(opened_from_, std::memory_order_release);
+  head_.store(state_->idx(), std::memory_order_release);
   return {};
 }
 
@@ -113,7 +215,7 @@ Status EventLog::LoadOrigin(const Acquired& acquired) {
 // tail. While a page is folded the next one is read.
 Status EventLog::Replay(const Acquired& acquired) {
   const int64_t window = acquired.head - static_cast<int64_t>(kDedupeWindow);
-  int64_t idx = std::max(acquired.floor, std::min(opened_from_, window));
+  int64_t idx = std::max(acquired.floor, std::min(opened_from(), window));
   const auto read = [&](int64_t since_idx) {
     ListRange range = kReplayPage;
     range.since_idx = since_idx;
@@ -135,8 +237,6 @@ Status EventLog::Replay(const Acquired& acquired) {
     for (const StoredEvent& stored : page.events) RETURN_IF_ERROR(FoldStored(stored, acquired));
   }
   state_->EndReplay();
-  in_flight_->newest_idx = acquired.head;
-  in_flight_->newest_ts = acquired.last_ts;
   return {};
 }
 
@@ -146,7 +246,7 @@ Status EventLog::FoldStored(const StoredEvent& stored, const Acquired& acquired)
     return Error{good.error().code, "log of graph " + options_.graph + ": " + good.error().message};
   }
   // Nobody reads yet: no lock.
-  if (stored.idx > opened_from_) {
+  if (stored.idx > opened_from()) {
     state_->Apply(event);
     postings_->Add(event, *state_);
     head_.store(stored.idx, std::memory_order_release);
@@ -184,6 +284,10 @@ Result<std::vector<int64_t>> EventLog::Append(std::vector<v1::BuildEvent> events
 
 Result<std::vector<int64_t>> EventLog::AppendAll(std::span<v1::BuildEvent> events) {
   if (events.empty()) return std::vector<int64_t>{};
+  if (!writing()) {
+    return About(options_.graph,
+                 {Errc::kFenced, "this replica follows the log, another writes it"});
+  }
   RETURN_IF_ERROR(writer_->AwaitWritable(stream_, options_.append_timeout));
   std::vector<int64_t> answer;
   {
@@ -265,7 +369,9 @@ void EventLog::Apply(const PendingBatch& batch) {
   watchers_->Announce(batch.stored);
 }
 
-int64_t EventLog::epoch() const { return writer_->View(*stream_).epoch; }
+int64_t EventLog::epoch() const {
+  return writing() ? writer_->View(*stream_).epoch : followed_epoch_.load();
+}
 
 Verification EventLog::verification() const {
   return verifier_ == nullptr ? Verification() : verifier_->result();
@@ -282,9 +388,15 @@ void EventLog::WantBase() const {
 }
 
 LogHealth EventLog::health() const {
+  if (!writing()) {
+    const DurationNs stale = follower_ == nullptr ? 0 : follower_->stale_for();
+    if (stale == 0) return {};
+    return {false, Error{Errc::kUnavailable, "the log cannot be followed"},
+            options_.clock->Now() - stale, stale};
+  }
   const LogWriter::StreamView view = writer_->View(*stream_);
   if (!view.error) return {};
-  return {false, *view.error, options_.clock->Now() - view.lost_for};
+  return {false, *view.error, options_.clock->Now() - view.lost_for, view.lost_for};
 }
 
 std::unique_ptr<EventLog::Watch> EventLog::WatchFor(int64_t since_idx,

@@ -90,9 +90,10 @@ struct RawPage {
 
 // How writing goes; reads are answered from memory all the time.
 struct LogHealth {
-  bool writable = true;
-  Error error;  // of the last try, when not writable
+  bool writable = true;  // of a log that is followed: it can be followed
+  Error error;           // of the last try, when not writable
   TimeNs unwritable_since = 0;
+  DurationNs stale_for = 0;  // since then; what is read may be so old
 };
 
 // What the verifier has found so far.
@@ -110,6 +111,7 @@ struct FilteredPages {
   uint64_t by_scan = 0;
 };
 
+class LogFollower;
 class LogVerifier;
 class Postings;
 class TailRing;
@@ -121,9 +123,22 @@ class EventLog {
   // kOutOfRange: retention has removed events that neither base nor snapshot covers. Its bases may
   // be of another release: kUnsupported too.
   static Result<std::unique_ptr<EventLog>> Open(LogOptions options);
+  // The same log for reading while another process writes it: CatchUp folds what is new. Of the
+  // options storage, graph, cluster_uid, clock, tail_bytes and snapshot_folder count. kNotFound:
+  // the graph has no log yet.
+  static Result<std::unique_ptr<EventLog>> Follow(LogOptions options);
   ~EventLog();
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
+
+  // Of a log that is followed, from one thread. Folds up to the head that it finds. kConflict: the
+  // stored log is another one now, or its floor has passed: follow it anew. Other errors: try
+  // again.
+  Status CatchUp();
+  // Of a log that is followed, once CatchUp runs no more: acquires the stream, folds the rest and
+  // is ready to append, as after Open. Readers go on all the while. Errors as of Open and CatchUp;
+  // then the log is of no more use.
+  Status TakeOver(LogOptions options);
 
   // One atomic batch, at most kMaxAppendEvents. idx and timestamp are set here. An event whose
   // event_id is already in the log (or in flight) is left out and answered with its idx. One idx
@@ -164,8 +179,10 @@ class EventLog {
   void WantBase() const;
   LogHealth health() const;
   FilteredPages filtered_pages() const;
-  // Position of the snapshot or base that Open began with; 0: none.
+  // Position of the snapshot, base or followed log that Open or TakeOver began with; 0: none.
   int64_t opened_from() const { return opened_from_; }
+  // False: it follows.
+  bool writing() const { return writing_.load(std::memory_order_acquire); }
   Verification verification() const;  // zeros without a verifier
   // Events refused by CheckTransition since Open.
   uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
@@ -178,7 +195,10 @@ class EventLog {
   explicit EventLog(LogOptions options);
   Status Replay(const Acquired& acquired);
   Status FoldStored(const StoredEvent& stored, const Acquired& acquired);
+  Status Begin(const Acquired& acquired);
   Status LoadOrigin(const Acquired& acquired);
+  Status FoldFollowed(std::span<const StoredEvent> events);
+  Status Lead(const Acquired& acquired, TimeNs started);
   void JoinWriter(const Acquired& acquired);
   Result<std::vector<int64_t>> Accept(std::span<v1::BuildEvent> events);
   Status AcceptOne(v1::BuildEvent& event, Accepted& accepted);
@@ -227,7 +247,12 @@ class EventLog {
   std::unique_ptr<Postings> postings_;
   std::atomic<int64_t> head_ = 0;  // changes under state_mutex_
   std::atomic<uint64_t> rejected_ = 0;
-  int64_t opened_from_ = 0;
+  std::atomic<int64_t> opened_from_ = 0;
+
+  std::unique_ptr<LogFollower> follower_;  // nullptr: opened for writing
+  std::atomic<bool> follower_lost_ = false;
+  std::atomic<int64_t> followed_epoch_ = 0;
+  std::atomic<bool> writing_ = false;  // then writer_ and stream_ are set
   mutable std::atomic<uint64_t> pages_by_postings_ = 0, pages_by_scan_ = 0;
 
   std::shared_ptr<Watchers> watchers_;

@@ -17,7 +17,8 @@ TimeNs MonotonicNow() {
 
 }  // namespace
 
-LogFollower::LogFollower(FollowOptions options) : options_(std::move(options)) {
+LogFollower::LogFollower(FollowOptions options)
+    : options_(std::move(options)), log_id_(options_.log_id), idx_(options_.idx) {
   CHECK(options_.storage != nullptr && options_.sink.reset && options_.sink.events);
 }
 

@@ -38,6 +38,9 @@ struct FollowOptions {
   FollowSink sink;
   DurationNs poll = kFollowPoll;
   ListRange page{0, 8'192, 16 << 20};  // limits of one fetch
+  // The sink knows this log up to here already; empty: nothing, and it is reset first.
+  std::string log_id = "";
+  int64_t idx = 0;
 };
 
 class LogFollower {

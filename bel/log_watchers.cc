@@ -22,7 +22,7 @@ void EventLog::Watchers::Remove(Watch* watch) {
   watches_.erase(watch);
 }
 
-void EventLog::Watchers::Announce(const std::vector<StoredEvent>& events) {
+void EventLog::Watchers::Announce(std::span<const StoredEvent> events) {
   std::lock_guard lock(mutex_);
   const auto waiting = [&] {
     return std::any_of(watches_.begin(), watches_.end(),

@@ -17,7 +17,7 @@ class EventLog::Watchers {
   void Add(Watch* watch, const std::atomic<int64_t>& head);
   void Remove(Watch* watch);
   // The head has moved: events are folded and readable.
-  void Announce(const std::vector<StoredEvent>& events);
+  void Announce(std::span<const StoredEvent> events);
 
  private:
   void Fire(Watch* watch);
