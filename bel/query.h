@@ -21,8 +21,9 @@ using ExplainFunction = std::function<v1::PartitionReason(Index want, Index part
 // What a query may see.
 struct QueryView {
   const BuildState& state;
-  std::string graph;        // for links
-  ExplainFunction explain;  // empty: answers carry no reasons
+  std::string graph;         // for links
+  ExplainFunction explain;   // empty: answers carry no reasons
+  std::string trouble = "";  // why the log cannot be written or followed now; empty: it can
 };
 
 Result<v1::ListPartitionsResponse> ListPartitions(const QueryView& view,

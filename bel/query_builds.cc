@@ -119,7 +119,7 @@ v1::ActivityResponse GetActivity(const QueryView& view) {
   activity.set_unsatisfied_wants_count(static_cast<uint32_t>(unsatisfied));
   activity.set_live_wants_count(
       static_cast<uint32_t>(unsatisfied + CountOf(wants, v1::WANT_SATISFIED)));
-  activity.set_system_status("ok");
+  activity.set_system_status(view.trouble.empty() ? "ok" : "degraded: " + view.trouble);
   return activity;
 }
 

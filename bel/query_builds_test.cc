@@ -118,6 +118,9 @@ TEST(GetActivity, CountsWhatIsGoingOn) {
   world.Instance("b", 1, v1::PARTITION_REQUESTED);
   world.Move("w", v1::WANT_SATISFIED);
   EndBuild(world, "b2", v1::BUILD_REQUEST_FAILED);
+  QueryView away = world.View();
+  away.trouble = "the database is away";
+  EXPECT_EQ(GetActivity(away).system_status(), "degraded: the database is away");
   const v1::ActivityResponse activity = GetActivity(world.View());
   EXPECT_EQ(activity.active_builds_count(), 1u);
   EXPECT_EQ(activity.recent_builds(0).build_request_id(), "b2");

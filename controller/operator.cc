@@ -1,16 +1,17 @@
 #include "controller/operator.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "bel/base/log.h"
 #include "bel/base/uuid.h"
+#include "bel/followed_logs.h"
 #include "bel/log_keeper.h"
 #include "bel/log_writer.h"
 #include "bel/open_storage.h"
 #include "controller/api/api_server.h"
-#include "controller/api/graph_source.h"
 #include "controller/config/command_line.h"
 #include "controller/kube/kube_cluster.h"
 #include "controller/kube/lease.h"
@@ -20,6 +21,7 @@
 #include "controller/metrics/metrics.h"
 #include "controller/metrics/process_metrics.h"
 #include "controller/reconciler/graph_workers.h"
+#include "controller/served_graphs.h"
 
 namespace databuild {
 namespace {
@@ -27,65 +29,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr DurationNs kStuckTick = 2 * kMinute;
+constexpr DurationNs kStandbyLag = 10 * kSecond;  // a standby that has read nothing for so long
 
 milliseconds Millis(DurationNs duration) { return milliseconds(duration / kMillisecond); }
-
-v1::PartitionReason ToProto(const PartitionReason& why) {
-  v1::PartitionReason out;
-  out.set_ref(why.ref);
-  out.set_state(why.state);
-  out.set_reason(why.reason);
-  out.set_message(why.message);
-  out.set_job_run_id(why.job_run_id);
-  out.set_next_change_ns(why.next_change);
-  for (const ReasonLink& link : why.chain) {
-    v1::ChainLink* added = out.add_chain();
-    added->set_partition_ref(link.ref);
-    added->set_job_label(link.job_label);
-    added->set_job_run_id(link.job_run_id);
-    added->set_reason(link.reason);
-  }
-  return out;
-}
-
-// The API's view of the workers' graphs.
-class WorkerGraphs final : public GraphSource {
- public:
-  WorkerGraphs(const GraphWorkers& workers, LogSource* logs) : workers_(workers), logs_(logs) {}
-
-  LogSource* logs() const override { return logs_; }
-
-  std::vector<std::string> Graphs() const override { return workers_.Graphs(); }
-
-  std::shared_ptr<const EventLog> Log(const std::string& graph) const override {
-    const std::shared_ptr<const GraphHandle> handle = workers_.Find(graph);
-    if (!handle) return nullptr;
-    return {handle, handle->log.get()};
-  }
-
-  bool Read(const std::string& graph, bool reasons,
-            const std::function<void(const QueryView&)>& read) const override {
-    const std::shared_ptr<const GraphHandle> handle = workers_.Find(graph);
-    if (!handle) return false;
-    if (!reasons) {
-      handle->log->WithState([&](const BuildState& state) { read(QueryView{state, graph, {}}); });
-      return true;
-    }
-    handle->reconciler->Read(
-        [&](const BuildState& state, const GraphReconciler::Explainer& explain) {
-          ExplainFunction ask;
-          if (explain) {
-            ask = [&](Index want, Index partition) { return ToProto(explain(want, partition)); };
-          }
-          read(QueryView{state, graph, ask});
-        });
-    return true;
-  }
-
- private:
-  const GraphWorkers& workers_;
-  LogSource* const logs_;
-};
 
 Result<kube::ClusterAccess> Access(const Config& config) {
   if (!config.kubeconfig.empty())
@@ -104,6 +50,13 @@ Result<std::string> UidOf(kube::ApiClient& client, const std::string& ns) {
   return object["metadata"].value("uid", "");
 }
 
+// What leaders and standbys know of a log.
+void CollectLog(const std::string& graph, const EventLog& log, Metrics& metrics) {
+  metrics.Set(Metric::kLogHeadIndex, {graph}, static_cast<double>(log.head()));
+  metrics.Set(Metric::kLogFloorIndex, {graph}, static_cast<double>(log.floor()));
+  metrics.Set(Metric::kLogStale, {graph}, static_cast<double>(log.health().stale_for) / kSecond);
+}
+
 }  // namespace
 
 struct Operator::Parts {
@@ -111,6 +64,7 @@ struct Operator::Parts {
   Metrics metrics;
   std::unique_ptr<kube::ApiClient> client;
   std::unique_ptr<kube::ApiClient> lease_client;
+  std::unique_ptr<kube::ApiClient> review_client;  // asks about callers, also while not leading
   std::string cluster_uid;
   std::string holder;
   std::unique_ptr<Storage> storage;
@@ -120,8 +74,9 @@ struct Operator::Parts {
   std::unique_ptr<LogCollection> logs;  // asks the workers
   std::unique_ptr<LogWriter> writer;
   std::unique_ptr<GraphWorkers> workers;
-  std::unique_ptr<LogKeeper> keeper;  // asks the workers
-  std::unique_ptr<WorkerGraphs> graphs;
+  std::unique_ptr<LogKeeper> keeper;       // asks the workers
+  std::unique_ptr<FollowedLogs> followed;  // in Postgres, where another replica may lead
+  std::unique_ptr<ServedGraphs> graphs;
   std::unique_ptr<kube::KubeReviewClient> reviews;
   std::unique_ptr<Authenticator> auth;
   std::unique_ptr<ApiServer> api;
@@ -161,6 +116,7 @@ Status Operator::SetUp() {
   options.may_write = [this] { return !parts_->lease || parts_->lease->MayWrite(); };
   ASSIGN_OR_RETURN(parts_->client, kube::ApiClient::Create(access, options));
   options.may_write = nullptr;
+  ASSIGN_OR_RETURN(parts_->review_client, kube::ApiClient::Create(access, options));
   options.qps = 0;
   ASSIGN_OR_RETURN(parts_->lease_client, kube::ApiClient::Create(access, options));
   parts_->holder = config_.pod_name.empty() ? "databuild-" + RandomUuid() : config_.pod_name;
@@ -216,9 +172,11 @@ Status Operator::StartHealth() {
          }
          return {};
        }});
+  // A standby is ready when it can answer; a leader when it also works.
   const auto when_leading = [this](const std::function<Status()>& check) -> Status {
     const std::lock_guard lock(mutex_);
     if (stop_) return Error{Errc::kUnavailable, "stopping"};
+    if (!leading_ && followed_) return parts_->followed->CaughtUp(kStandbyLag);
     if (!leading_)
       return Error{Errc::kUnavailable, "standby: another replica is active, or none yet"};
     return check();
@@ -232,12 +190,51 @@ Status Operator::StartHealth() {
   health.ready.push_back({"log", [this, when_leading] {
                             return when_leading([this] { return parts_->workers->Ready(); });
                           }});
+  health.ready.push_back({"api", [this]() -> Status {
+                            const std::lock_guard lock(mutex_);
+                            if (serving_) return {};
+                            return Error{Errc::kUnavailable, "the API does not listen yet"};
+                          }});
   parts_->metrics.OnScrape([this](Metrics& metrics) {
     CollectProcess(metrics);
     CollectMetrics();
   });
   ASSIGN_OR_RETURN(parts_->health, StartHealthServer(http, std::move(health)));
   return {};
+}
+
+// Reads along while it waits for the lease; another process can only share a Postgres.
+void Operator::StartFollowing() {
+  const bool may_wait = config_.lease_enabled && parts_->storage->name() == std::string("postgres");
+  if (may_wait) {
+    FollowedLogs::Options options;
+    options.log.storage = parts_->storage.get();
+    options.log.clock = &parts_->clock;
+    options.log.cluster_uid = parts_->cluster_uid;
+    options.log.snapshot_folder = config_.data_dir + "/snapshots";
+    options.ours = [this](const GraphHead& head) { return Ours(head); };
+    parts_->followed = std::make_unique<FollowedLogs>(std::move(options));
+  }
+  parts_->graphs = std::make_unique<ServedGraphs>(parts_->followed.get());
+  const std::lock_guard lock(mutex_);
+  followed_ = may_wait;
+}
+
+// What the workers take over.
+std::function<std::shared_ptr<EventLog>(const std::string&)> Operator::StopFollowing() {
+  parts_->followed->Stop();
+  return [this](const std::string& graph) {
+    const std::shared_ptr<EventLog> log = parts_->followed->Find(graph);
+    return log && !log->writing() ? log : nullptr;
+  };
+}
+
+// A graph of this operator, by its log.
+bool Operator::Ours(const GraphHead& head) const {
+  const auto& watched = config_.watch_namespaces;
+  return head.cluster_uid == parts_->cluster_uid &&
+         (watched.empty() ||
+          std::find(watched.begin(), watched.end(), head.graph) != watched.end());
 }
 
 // True once this replica is the active one; false when told to stop first.
@@ -314,6 +311,7 @@ Status Operator::StartGraphs() {
   workers.log.holder = parts_->holder + "/" + RandomUuid();
   workers.log.snapshot_folder = config_.data_dir + "/snapshots";
   workers.log.verify = config_.bel_verify;
+  if (parts_->followed) workers.followed = StopFollowing();
   workers.log.on_terminal = [this](const Error& error) { RequestStop("log: " + error.message, 1); };
   workers.on_event = [this](const std::string& graph, const v1::BuildEvent& event,
                             const BuildState& state) {
@@ -330,8 +328,7 @@ Status Operator::StartGraphs() {
     parts_->metrics.Add(Metric::kDecidedEvents, {graph}, static_cast<double>(report.events));
   };
   parts_->workers = std::make_unique<GraphWorkers>(std::move(workers));
-  parts_->graphs = std::make_unique<WorkerGraphs>(*parts_->workers,
-                                                  parts_->logs ? &parts_->logs->source() : nullptr);
+  parts_->graphs->Lead(parts_->workers.get(), parts_->logs ? &parts_->logs->source() : nullptr);
   StartKeeper();
   Cluster& cluster = parts_->logs ? parts_->logs->cluster() : *parts_->cluster;
   cluster.OnChange([this](const std::string& graph) { parts_->workers->Wake(graph); });
@@ -344,10 +341,7 @@ Status Operator::StartGraphs() {
   // Graphs of the log whose objects are all gone: somebody has to notice that.
   ASSIGN_OR_RETURN(const std::vector<GraphHead> known, parts_->storage->Graphs());
   for (const GraphHead& head : known) {
-    const auto& watched = config_.watch_namespaces;
-    const bool ours =
-        watched.empty() || std::find(watched.begin(), watched.end(), head.graph) != watched.end();
-    if (ours && head.cluster_uid == parts_->cluster_uid) parts_->workers->Wake(head.graph);
+    if (Ours(head)) parts_->workers->Wake(head.graph);
   }
   return {};
 }
@@ -384,7 +378,7 @@ void Operator::StartKeeper() {
 
 Status Operator::StartApi() {
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(config_.api_listen));
-  parts_->reviews = std::make_unique<kube::KubeReviewClient>(*parts_->client);
+  parts_->reviews = std::make_unique<kube::KubeReviewClient>(*parts_->review_client);
   AuthOptions auth;
   ASSIGN_OR_RETURN(auth.mode, ParseAuthMode(config_.api_auth));
   auth.listen_address = address.host;
@@ -406,16 +400,28 @@ Status Operator::StartApi() {
   options.service.auth = parts_->auth.get();
   options.service.metrics = &parts_->metrics;
   ASSIGN_OR_RETURN(parts_->api, ApiServer::Start(options));
+  {
+    const std::lock_guard lock(mutex_);
+    serving_ = true;
+  }
   LogInfo(
       "api listening",
       {{"address", config_.api_listen}, {"port", parts_->api->port()}, {"auth", config_.api_auth}});
   return {};
 }
 
+void Operator::CollectFollowed() {
+  for (const std::string& graph : parts_->followed->Graphs()) {
+    const std::shared_ptr<const EventLog> log = parts_->followed->Find(graph);
+    if (log) CollectLog(graph, *log, parts_->metrics);
+  }
+}
+
 void Operator::CollectMetrics() {
   {
     const std::lock_guard lock(mutex_);
     parts_->metrics.Set(Metric::kLeader, {}, leading_ ? 1 : 0);
+    if (!leading_ && followed_) CollectFollowed();
     if (!leading_) return;
   }
   for (const std::string& graph : parts_->workers->Graphs()) {
@@ -424,7 +430,7 @@ void Operator::CollectMetrics() {
     handle->log->WithState([&](const BuildState& state) {
       CollectGraph(graph, state, parts_->clock.Now(), parts_->metrics);
     });
-    parts_->metrics.Set(Metric::kLogHeadIndex, {graph}, static_cast<double>(handle->log->head()));
+    CollectLog(graph, *handle->log, parts_->metrics);
     const Verification verified = handle->log->verification();
     parts_->metrics.Set(Metric::kLogVerifiedIndex, {graph}, static_cast<double>(verified.idx));
     parts_->metrics.RaiseTo(Metric::kLogMismatches, {graph},
@@ -446,9 +452,11 @@ Result<int> Operator::Run() {
   RETURN_IF_ERROR(SetUp());
   RETURN_IF_ERROR(StartHealth());
   Status started = OpenStorage();
+  if (started.ok()) StartFollowing();
+  if (started.ok() && parts_->followed) started = StartApi();
   if (started.ok() && AwaitLease()) {
     started = StartGraphs();
-    if (started.ok()) started = StartApi();
+    if (started.ok() && !parts_->api) started = StartApi();
     if (started.ok()) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stop_; });

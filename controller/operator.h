@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +12,9 @@
 #include "controller/config/config.h"
 
 namespace databuild {
+
+class EventLog;
+struct GraphHead;
 
 // Run blocks until RequestStop or until the process must end (lease lost, log fenced).
 class Operator {
@@ -31,6 +35,8 @@ class Operator {
   Status SetUp();
   Status OpenStorage();
   Status StartHealth();
+  void StartFollowing();
+  std::function<std::shared_ptr<EventLog>(const std::string&)> StopFollowing();
   bool AwaitLease();
   Status StartGraphs();
   void OpenCluster();
@@ -38,6 +44,8 @@ class Operator {
   void StartKeeper();
   Status StartApi();
   void CollectMetrics();
+  void CollectFollowed();
+  bool Ours(const GraphHead& head) const;
   void ShutDown();
   bool Stopping() const;
 
@@ -48,6 +56,8 @@ class Operator {
   bool stop_ = false;
   int exit_code_ = 0;
   bool leading_ = false;
+  bool serving_ = false;   // the API listens
+  bool followed_ = false;  // logs are followed while it waits
 };
 
 }  // namespace databuild

@@ -39,6 +39,8 @@ enum class Metric {
   kAppendGroupSize,
   kLogHeadIndex,
   kLogVerifiedIndex,
+  kLogFloorIndex,
+  kLogStale,
   kLogMismatches,
   kLogSnapshotIndex,
   kAppendConflicts,

@@ -95,19 +95,30 @@ Status GraphWorkers::Progress(DurationNs limit) const {
   return {};
 }
 
+Result<std::shared_ptr<EventLog>> GraphWorkers::TryOpen(const Worker& worker) const {
+  LogOptions log_options = options_.log;
+  log_options.graph = worker.graph;
+  if (!log_options.snapshot_folder.empty()) log_options.snapshot_folder += "/" + worker.graph;
+  if (options_.on_append) {
+    log_options.on_append = [this, graph = worker.graph](const AppendSample& sample) {
+      options_.on_append(graph, sample);
+    };
+  }
+  if (auto followed = options_.followed ? options_.followed(worker.graph) : nullptr) {
+    const Status taken = followed->TakeOver(log_options);
+    if (taken.ok()) return followed;
+    LogWarn("followed log not taken over; it is opened anew",
+            {{"graph", worker.graph}, {"error", taken.error().message}});
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<EventLog> opened, EventLog::Open(std::move(log_options)));
+  return std::shared_ptr<EventLog>(std::move(opened));
+}
+
 // Opens the log, trying again until it is there or nothing can help.
 bool GraphWorkers::OpenLog(Worker& worker, std::stop_token stop) {
   while (!stop.stop_requested()) {
-    LogOptions log_options = options_.log;
-    log_options.graph = worker.graph;
-    if (!log_options.snapshot_folder.empty()) log_options.snapshot_folder += "/" + worker.graph;
-    if (options_.on_append) {
-      log_options.on_append = [this, graph = worker.graph](const AppendSample& sample) {
-        options_.on_append(graph, sample);
-      };
-    }
     const TimeNs start = options_.log.clock->Now();
-    Result<std::unique_ptr<EventLog>> log = EventLog::Open(log_options);
+    Result<std::shared_ptr<EventLog>> log = TryOpen(worker);
     if (log.ok()) {
       PlannerOptions planner = options_.planner;
       planner.graph = worker.graph;

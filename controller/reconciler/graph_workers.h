@@ -18,7 +18,9 @@ namespace databuild {
 struct GraphWorkersOptions {
   LogOptions log;  // graph and on_append are set here; snapshot_folder holds a folder per graph
   PlannerOptions planner;  // graph and log_id are set here
-  uint32_t max_runs = 0;   // of the whole operator, 0: no limit
+  // The graph's log as a standby has followed it, to be taken over; nullptr: open it. May be empty.
+  std::function<std::shared_ptr<EventLog>(const std::string& graph)> followed;
+  uint32_t max_runs = 0;  // of the whole operator, 0: no limit
   Cluster* cluster = nullptr;
   // Called on the worker's thread after every tick.
   std::function<void(const std::string& graph, const TickReport& report)> on_tick;
@@ -32,7 +34,7 @@ struct GraphWorkersOptions {
 
 // What readers get of one graph; alive for as long as they hold it.
 struct GraphHandle {
-  std::unique_ptr<EventLog> log;
+  std::shared_ptr<EventLog> log;
   std::unique_ptr<GraphReconciler> reconciler;
 };
 
@@ -69,6 +71,7 @@ class GraphWorkers {
   };
 
   void Run(Worker& worker, std::stop_token stop);
+  Result<std::shared_ptr<EventLog>> TryOpen(const Worker& worker) const;
   bool OpenLog(Worker& worker, std::stop_token stop);
 
   GraphWorkersOptions options_;

@@ -1,5 +1,6 @@
 """Two operators at once: who was paused past its lease writes nothing when it wakes up."""
 
+import json
 import signal
 
 from support.alone import AloneTest, quick_job
@@ -40,6 +41,45 @@ class TwoOperatorsTest(AloneTest):
         self.assertEqual([len(log.runs_of(ref)) for ref in refs], [1] * WANTED)
         created = first.plan.seen("create") + second.plan.seen("create")
         self.assertEqual(len(created), WANTED)
+
+    def test_a_standby_answers_what_the_leader_wrote_and_takes_over_where_it_is(self):
+        world = self.open_world("standby", settings={"lease": LEASE})
+        first = world.operator
+        second = world.add_operator("second", settings={"lease": LEASE})
+        world.apply(quick_job("quick", "two/quick/{n}"))
+        first.start()
+        first.wait_ready()
+        world.want("before", *[f"two/quick/{n}" for n in range(WANTED)])
+        world.wait("Want", "before", "Ready")
+        second.start()
+        second.wait_ready()
+        self.assertEqual(second.metric("databuild_leader"), 0)
+        self.assertEqual(first.metric("databuild_leader"), 1)
+        self.assertEqual(self.events(second, world), self.events(first, world))
+
+        world.want("after", "two/quick/more")
+        world.wait("Want", "after", "Ready")
+        head = self.head(first, world)
+        eventually("the standby has it too", lambda: self.head(second, world) >= head, 2, every=0.05)
+        self.assertEqual(second.metric("databuild_leader"), 0)
+
+        first.kill()
+        eventually("the standby leads", lambda: second.metric("databuild_leader") == 1, 30,
+                   every=0.1)
+        world.operator = second
+        world.want("late", "two/quick/late")
+        world.wait("Want", "late", "Ready")
+        opened = [json.loads(line) for line in second.log_text().splitlines()
+                  if "build event log opened" in line]
+        self.assertEqual(len(opened), 1)
+        self.assertGreaterEqual(opened[0]["replayed_from"], head, "it had read along until then")
+        EventLog(world.settled())
+
+    def events(self, operator, world):
+        return operator.graph(world.name).events()
+
+    def head(self, operator, world):
+        return int(operator.graph(world.name).events_page(0)["head_idx"])
 
     def holder(self, world):
         return self.kube.get("Lease", "default", world.name)["spec"]["holderIdentity"]
