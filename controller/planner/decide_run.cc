@@ -127,7 +127,6 @@ void Planner::DecideUnseenRun(Index index) {
 
 v1::JobEvent* Planner::EndEvent(Index index, v1::JobStatus status, const RunVerdict& verdict) {
   const Run& run = state_.run(index);
-  cancelled_runs_.insert(index);  // what ends in this round is not asked to
   v1::JobEvent* event =
       batch_->Job(BuildOf(state_, run), run.id, state_.job(run.job).label, status);
   for (Index target : run.partitions) {
