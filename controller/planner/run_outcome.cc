@@ -111,6 +111,14 @@ std::optional<RunVerdict> FromDisruption(const RunVerdict& verdict, const Observ
   return std::nullopt;
 }
 
+// Whether databuild-exec ends that way for this class. Where user code can kill it, the file may
+// name the exit status of a killed process, but not one of a success.
+bool ExitFits(const Receipt& receipt) {
+  if (receipt.exit_class == "Succeeded") return receipt.exit_status == 0;
+  if (receipt.exit_class == "MissingDependencies") return receipt.exit_status == 75;
+  return receipt.exit_status != 0;
+}
+
 bool Over(const ObservedPod& pod) {
   return pod.finished_at || pod.phase == PodPhase::kSucceeded || pod.phase == PodPhase::kFailed;
 }
@@ -133,7 +141,7 @@ std::optional<RunVerdict> FromEndedPod(RunVerdict verdict, const ObservedJob& jo
   }
   std::optional<Receipt> receipt = ParseReceipt(pod.receipt);
   // User code can write the termination file, but it cannot choose how databuild-exec exits.
-  if (receipt && receipt->exit_status != pod.exit_code) receipt.reset();
+  if (receipt && (receipt->exit_status != pod.exit_code || !ExitFits(*receipt))) receipt.reset();
   const auto disrupted = FromDisruption(verdict, pod);
   if (receipt && receipt->exit_class != "Terminated")
     return FromReceipt(verdict, *receipt, configure);

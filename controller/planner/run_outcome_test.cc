@@ -225,6 +225,12 @@ TEST(RunOutcome, APodThatHasNotEndedMayStillWork) {
 TEST(RunOutcome, AReceiptThatDoesNotMatchTheExitCodeIsForged) {
   const RunVerdict verdict = JudgeRun(Ended(1, Receipt("Succeeded", 0)), kNow);
   EXPECT_EQ(verdict.outcome, v1::JOB_OUTCOME_NO_RECEIPT);
+  // Written by the command, which then killed databuild-exec.
+  for (const char* exit_class : {"Succeeded", "MissingDependencies"}) {
+    EXPECT_EQ(JudgeRun(Ended(137, Receipt(exit_class, 137)), kNow).outcome,
+              v1::JOB_OUTCOME_NO_RECEIPT)
+        << exit_class;
+  }
 }
 
 TEST(RunOutcome, ForeignBytesAreNoReceipt) {
