@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "controller/api/api_service_testing.h"
+#include "tests/support/faulty_storage.h"
 
 namespace databuild {
 namespace {
@@ -75,6 +76,28 @@ TEST_F(ApiServiceTest, APartitionsManifestsComeFromTheEventThatEndedItsRun) {
   const Json summary = Json::parse(Rest("partitions/made%2F1").body);
   ASSERT_EQ(summary["manifests"].size(), 1u) << summary;
   EXPECT_EQ(summary["manifests"][0]["metadata"]["made/1"], "rows=7");
+}
+
+TEST_F(ApiServiceTest, AnswersSayHowOldTheyMayBeWhileTheStorageIsAway) {
+  FaultyStorage faulty(storage_);
+  LogOptions options;
+  options.storage = &faulty;
+  options.graph = "sales";
+  options.holder = "pod-2";
+  options.cluster_uid = "cluster-1";
+  options.clock = &clock_;
+  graphs_.logs["sales"] = OpenLog(options);
+  ASSERT_TRUE(log().Append({WantCreated("w1", "a/1")}).ok());
+  EXPECT_EQ(Rest("wants").head.find("databuild-stale-seconds"), std::string::npos);
+  faulty.away = true;
+  ASSERT_FALSE(log().Append({WantCreated("w2", "a/2")}).ok());
+  for (const TestResponse& response :
+       {Rest("wants"), Rest("events"), Rpc("DataBuildService/ListWants", "{}"),
+        Rpc("DataBuildService/ListWants", "", "Content-Type: application/proto\r\n")}) {
+    EXPECT_EQ(response.status, 200);
+    EXPECT_NE(response.head.find("databuild-stale-seconds: "), std::string::npos) << response.head;
+  }
+  graphs_.logs.clear();  // before its storage goes
 }
 
 TEST_F(ApiServiceTest, WhatIsNotInTheTableDoesNotExist) {

@@ -1,5 +1,8 @@
 #include "controller/api/exchange.h"
 
+#include <algorithm>
+
+#include "bel/event_log.h"
 #include "controller/api/api_error.h"
 #include "controller/api/message_codec.h"
 #include "controller/metrics/metrics.h"
@@ -25,9 +28,19 @@ void Exchange::Fail(int http_status, const Error& error,
   Send(std::move(response), WireCodeOf(error.code).name);
 }
 
+// Reads go on from memory while the log cannot be read or written; how long that has been.
+void Exchange::SayHowOld(HttpResponse& response) const {
+  if (call.log == nullptr) return;
+  const LogHealth health = call.log->health();
+  if (health.writable) return;
+  const DurationNs stale = std::max<DurationNs>(0, health.stale_for);
+  response.headers.emplace_back("databuild-stale-seconds", std::to_string(stale / kSecond));
+}
+
 void Exchange::Succeed(const Answer& answer) {
   HttpResponse response;
   response.content_type = "application/json";
+  SayHowOld(response);
   if (door == Door::kConnectProto) {
     response.content_type = "application/proto";
     response.body = answer.message->SerializeAsString();

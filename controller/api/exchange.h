@@ -39,6 +39,7 @@ class Exchange {
 
  private:
   void Send(HttpResponse response, const char* code);
+  void SayHowOld(HttpResponse& response) const;
 
   Metrics* const metrics_;
 };
