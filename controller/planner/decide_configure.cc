@@ -52,7 +52,7 @@ bool Planner::HasUnasked(const Build& build) const {
 bool Planner::MayBeAsked(Index job, Index first) {
   const Instance& instance = state_.instance(first);
   const Index build = instance.build;
-  if (FormerRunAtWork(instance) || build == kNone) return false;
+  if (FormerRunAtWork(instance.partition) != kNone || build == kNone) return false;
   if (state_.build(build).want != kNone && state_.want(state_.build(build).want).suspend)
     return false;
   const TimeNs next_try = NextTry(job, instance);

@@ -175,7 +175,9 @@ void Planner::DecideUnit(Index index) {
     case Inputs::State::kReady:
       break;
   }
-  if (FormerRunAtWork(state_.instance(unit.instances.front()))) return SetReady(index, false);
+  const bool occupied = std::any_of(unit.partitions.begin(), unit.partitions.end(),
+                                    [&](Index i) { return FormerRunAtWork(i) != kNone; });
+  if (occupied) return SetReady(index, false);
   const TimeNs next_try = NextTry(unit.job, state_.instance(unit.instances.front()));
   if (next_try > now_) {
     WakeAt(next_try, {KeyKind::kUnit, "", index});
@@ -184,14 +186,19 @@ void Planner::DecideUnit(Index index) {
   SetReady(index, !Suspended(unit));
 }
 
-// The last run was given up, but its pod may still come to work: its Job is being deleted. A lost
-// node's pod cannot be waited for where the DataJob says so.
-bool Planner::FormerRunAtWork(const Instance& instance) const {
-  if (instance.run == kNone || state_.RunLive(instance.run)) return false;
-  const Run& run = state_.run(instance.run);
+// The last run over the ref, if it was given up but its pod may still come to work: its Job is
+// being deleted. It may have been over another instance. A lost node's pod cannot be waited for
+// where the DataJob says so.
+Index Planner::FormerRunAtWork(Index partition) const {
+  Index instance = state_.partition(partition).newest;
+  while (instance != kNone && state_.instance(instance).run == kNone)
+    instance = state_.instance(instance).previous;
+  if (instance == kNone) return kNone;
+  const Index index = state_.instance(instance).run;
+  const Run& run = state_.run(index);
+  if (state_.RunLive(index) || run.outcome == v1::JOB_OUTCOME_NODE_LOST) return kNone;
   const ObservedJob* job = snapshot_.FindJob(run.id);
-  return job && job->log_id == options_.log_id && run.outcome != v1::JOB_OUTCOME_NODE_LOST &&
-         MayStillWork(*job);
+  return job && job->log_id == options_.log_id && MayStillWork(*job) ? index : kNone;
 }
 
 // Backoff doubles with every failed or lost run, from the logged time of the last one.

@@ -153,11 +153,11 @@ PartitionReason Planner::ExplainReady(const Instance& instance, TimeNs now) cons
     why.reason = reason::kSuspended;
     why.message = job.definition.suspend() ? "DataJob " + job.definition.name() + " is suspended"
                                            : "the Want is suspended";
-  } else if (FormerRunAtWork(instance)) {
+  } else if (const Index former = FormerRunAtWork(instance.partition); former != kNone) {
     why.reason = reason::kBackingOff;
-    why.job_run_id = state_.run(instance.run).id;
+    why.job_run_id = state_.run(former).id;
     why.message = "waits until the pod of run " + why.job_run_id + " is gone, which ended with " +
-                  state_.run(instance.run).extra->reason;
+                  state_.run(former).extra->reason;
   } else if (next_try > now) {
     return ExplainBackoff(instance, next_try);
   } else {

@@ -21,6 +21,9 @@ void Planner::Observe(const Delta& delta) {
     if (index == kNone) return;
     for (Index instance : state_.run(index).instances) MarkUnit(state_.instance(instance).unit);
     for (Index partition : state_.run(index).partitions) {
+      // A new instance may wait for the end of this run.
+      if (const Index live = state_.LiveInstance(partition); live != kNone)
+        MarkUnit(state_.instance(live).unit);
       for (Index want : state_.partition(partition).wants) {
         status_dirty_.insert({KeyKind::kWant, state_.want(want).id});
       }

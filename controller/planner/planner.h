@@ -241,7 +241,7 @@ class Planner {
   const JobPatterns* CommandsOf(Index job);
   TimeNs NextTry(Index job, const Instance& instance) const;
   bool Suspended(const Unit& unit) const;
-  bool FormerRunAtWork(const Instance& instance) const;
+  Index FormerRunAtWork(Index partition) const;
   bool UnitOpen(Index unit) const;
   bool UnitWaits(Index unit) const;  // every instance ANALYZED
   ReadyQueue::Place PlaceOf(Index unit) const;

@@ -309,5 +309,30 @@ TEST_F(StartTrouble, ThePodThatCannotStartIsGoneBeforeTheNextRun) {
   EXPECT_EQ(kept.RefStatus("raw/1"), "available");
 }
 
+TEST_F(StartTrouble, ANewWantAlsoWaitsUntilThePodOfTheFormerOnesRunIsGone) {
+  world.cluster.PutDataJob("raw", {"raw/{d}"});
+  int runs = 0;
+  world.cluster.rule = [&](const CreateJob&) {
+    JobEnd end;
+    if (++runs == 1) end.waiting_reason = "ImagePullBackOff";
+    return end;
+  };
+  world.cluster.PutWant("first", {"raw/1"});
+  world.Settle();
+  world.cluster.StepJobs();
+  world.Settle();
+  world.Advance(kStartTrouble);
+  world.Settle();
+  world.cluster.DeleteWant("first");  // the instance is cancelled, the Job is on its way out
+  world.cluster.PutWant("second", {"raw/1"});
+  world.Settle();
+  ASSERT_EQ(world.RunsOf("raw/1"), 1u);
+  EXPECT_EQ(world.Why("second", "raw/1").reason, "BackingOff");
+  world.Run();
+  EXPECT_EQ(world.RunsOf("raw/1"), 2u);
+  EXPECT_EQ(world.MostLiveRunsOf("raw/1"), 1u);
+  EXPECT_EQ(world.RefStatus("raw/1"), "available");
+}
+
 }  // namespace
 }  // namespace databuild
