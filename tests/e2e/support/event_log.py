@@ -137,6 +137,16 @@ def expand(item):
     return refs
 
 
+def delegated_refs(body):
+    """The refs of a DelegationEvent: one, listed, or by range."""
+    refs = refs_in(body.get("partition_refs"))
+    if body.get("partition_ref", {}).get("str"):
+        refs.append(body["partition_ref"]["str"])
+    for item in body.get("ranges", []):
+        refs += expand(item) or []
+    return refs
+
+
 class EventLog:
     """Feed it events in order; `problems` says what no correct log would hold."""
 
@@ -288,11 +298,7 @@ class EventLog:
 
     def _delegation(self, idx, body, build_id):
         owner = body["delegated_to_build_request_id"]
-        refs = refs_in(body.get("partition_refs"))
-        if body.get("partition_ref", {}).get("str"):
-            refs.append(body["partition_ref"]["str"])
-        for item in body.get("ranges", []):
-            refs += expand(item) or []
+        refs = delegated_refs(body)
         if owner == build_id or owner not in self.builds:
             self._wrong(idx, f"build {build_id} delegates {refs[:3]} to {owner!r}")
         for ref in refs:
