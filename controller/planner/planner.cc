@@ -80,6 +80,12 @@ void Planner::MarkUnit(Index unit) {
   if (unit != kNone) dirty_units_.Insert(unit);
 }
 
+bool Planner::Claim(Index instance) {
+  const Index unit = state_.instance(instance).unit;
+  if (unit != kNone) SetReady(unit, false);
+  return claimed_.insert(instance).second;
+}
+
 // Keeps the open units of its build right.
 void Planner::FollowUnit(Index unit) {
   if (unit == kNone || state_.unit(unit).build == kNone) return;

@@ -123,7 +123,9 @@ class Planner {
   void FollowUnit(Index unit);
   const IndexSet& OpenUnits(Index build) const;
   void MarkUnitsOf(Index build);
-  bool Claim(Index instance) { return claimed_.insert(instance).second; }
+  // An event is decided for the instance: its unit starts no run in this round. False: one was
+  // decided before.
+  bool Claim(Index instance);
   bool Full() const { return batch_->size() >= options_.max_events_per_round; }
 
   // --- decide_job.cc
