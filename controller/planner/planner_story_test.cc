@@ -106,6 +106,32 @@ TEST_F(PlannerStoryTest, WorkIsTakenOverAgainAndAgainWhileSomebodyNeedsIt) {
   EXPECT_EQ(world.CountEvents(v1::BuildEvent::kAdoptionEvent), 2u);
 }
 
+TEST_F(PlannerStoryTest, WorkThatIsTakenOverAsItsInputIsTaintedWaitsForTheNewInput) {
+  PlannerWorld limited(PlannerWorld::Defaults(), 1);
+  limited.cluster.PutDataJob("raw", {"raw/{d}"});
+  limited.cluster.PutDataJob("clean", {"clean/{d}"}, {"raw/{d}"});
+  limited.cluster.PutWant("input", {"raw/1"});
+  limited.Run();
+  limited.SetRunsElsewhere(1);
+  limited.cluster.PutWant("first", {"clean/1"});
+  limited.cluster.PutWant("second", {"clean/1"});
+  limited.Settle();
+  ASSERT_EQ(limited.Why("first", "clean/1").reason, "Queued");
+  limited.cluster.DeleteWant("first");
+  limited.Tick();  // asks whether it is gone; the answer comes together with what follows
+  limited.cluster.PutTaint("t", {"raw/1"});
+  limited.SetRunsElsewhere(0);
+  limited.Run();
+  EXPECT_EQ(limited.violation(), "");
+  EXPECT_EQ(limited.CountEvents(v1::BuildEvent::kAdoptionEvent), 1u);
+  EXPECT_EQ(limited.RunsOf("raw/1"), 2u);
+  ASSERT_EQ(limited.RunsOf("clean/1"), 1u);
+  const BuildState& state = limited.state();
+  const Instance& made = state.instance(state.partition(state.FindPartition("clean/1")).current);
+  EXPECT_EQ(state.run(made.run).inputs.front(),
+            state.partition(state.FindPartition("raw/1")).current);
+}
+
 TEST_F(PlannerStoryTest, ACascadeFollowsWhatRunsReadAsFarAsItGoes) {
   PutChain();
   world.cluster.PutDataJob("report", {"report/{date}"}, {"total/{date}"});

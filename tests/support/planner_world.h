@@ -43,6 +43,8 @@ class PlannerWorld {
   // One turn of the process that was taken over from, if it has not found out yet.
   void TickFormer();
   void Advance(DurationNs by) { clock.now += by; }
+  // Runs of another graph, which count against the limit of the whole operator.
+  void SetRunsElsewhere(uint32_t runs) { slots_.Settle("elsewhere", runs, false); }
   // From now on; also of processes to come.
   void SetFaults(const WorldFaults& faults);
 
