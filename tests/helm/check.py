@@ -30,6 +30,12 @@ REFUSED = {
     "a bad digest": (["--set", "image.digest=latest"], "digest"),
     "a grace period shorter than the shutdown": (["--set", "terminationGracePeriodSeconds=10"], "minimum"),
     "an account that is neither made nor named": (["--set", "serviceAccount.create=false"], "serviceAccount.name"),
+    "a peer without patterns": (["--set-json", 'peers=[{"name":"a","url":"https://a","graph":"g"}]'], "patterns"),
+    "a peer whose address is none": (["--set-json", 'peers=[{"name":"a","url":"a:8080","graph":"g","patterns":["x"]}]'],
+                                     "url"),
+    "two peers of one name": (["--set-json", 'peers=[{"name":"a","url":"https://a","graph":"g","patterns":["x"]},'
+                                             '{"name":"a","url":"https://b","graph":"g","patterns":["y"]}]'],
+                              "peers: a stands there twice"),
     "a log on a volume that many share": (["--set", "bel.sqlite.accessModes={ReadWriteMany}"], "accessModes"),
 }
 
@@ -43,6 +49,7 @@ CONFIG_KEYS = {
             "requestTimeout"},
     "metrics": {"listen"},
     "jobs": {"wrapperImage", "wrapperImagePullPolicy", "serviceAccounts", "keepFinishedFor"},
+    "peers": None,
     "logs": {"enabled", "streams", "deadline", "retention", "metrics", "metricSeries"},
     "limits": {"runs", "runsPerGraph"},
     "log": {"level"},
@@ -210,6 +217,19 @@ def check_modes(report):
     report.expect(before != after, "a changed configuration must restart the pods")
 
 
+def check_peers(report):
+    """Peers reach the operator as they stand, and it may reach them."""
+    source = CHART / "ci" / "everything-values.yaml"
+    objects = render("-f", str(source))
+    [config_map] = of_kind(objects, "ConfigMap")
+    config = plain_yaml_to_json(config_map["data"]["config.yaml"])
+    peers = plain_yaml_to_json(source.read_text())["peers"]
+    report.expect(len(peers) == 2 and config["peers"] == peers, f"config.yaml says of peers {config['peers']}")
+    [policy] = of_kind(objects, "NetworkPolicy")
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    report.expect({8080, 80} <= ports, f"the operator may not reach its peers, only ports {ports}")
+
+
 def check_offline(report):
     check_lint(report)
     check_refusals(report)
@@ -223,6 +243,7 @@ def check_offline(report):
         check_wiring(report, path.name, objects)
         check_rbac(report, path.name, objects)
     check_modes(report)
+    check_peers(report)
 
 
 def main():

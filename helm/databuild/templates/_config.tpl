@@ -54,6 +54,7 @@ logs:
   retention: {{ .Values.logs.retention }}
   metrics: {{ .Values.logs.metrics | toJson }}
   metricSeries: {{ int .Values.logs.metricSeries }}
+peers: {{ .Values.peers | toJson }}
 limits:
   runs: {{ int .Values.limits.runs }}
   runsPerGraph: {{ int .Values.limits.runsPerGraph }}

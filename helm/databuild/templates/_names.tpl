@@ -60,6 +60,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if has .Release.Namespace .Values.watchNamespaces -}}
 {{- fail (printf "watchNamespaces: %s is the operator's own namespace, which is never a graph" .Release.Namespace) -}}
 {{- end -}}
+{{- $names := list -}}
+{{- range .Values.peers -}}
+{{- if has .name $names -}}
+{{- fail (printf "peers: %s stands there twice" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The port of an address such as https://databuild.treasury:8080. */}}
+{{- define "databuild.portOf" -}}
+{{- $address := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $address.host | trimPrefix ":" -}}
+{{- $port | default (eq $address.scheme "https" | ternary "443" "80") -}}
 {{- end -}}
 
 {{/* "true" if the policy on the service accounts of runs is part of the release: it is cluster-wide, as its rights are. */}}
