@@ -46,27 +46,17 @@ Result<LogPageRequest> FindRun(const Call& call, const std::string& run_id) {
   return Error{Errc::kNotFound, "job run " + run_id + ": graph " + call.graph + " has no such run"};
 }
 
-// The part of a request that chooses lines.
+// The part of a request that chooses lines; of which graph they are stands in the token's scope.
 v1::JobLogsRequest WithoutPaging(const v1::JobLogsRequest& request) {
   v1::JobLogsRequest filter = request;
   filter.clear_limit();
   filter.clear_follow();
+  filter.clear_graph();
   return filter;
 }
 
-// Woken by the run's end, or when the time is over.
-Result<Outcome> WaitForLines(const Call& call, const std::string& run_id) {
-  v1::EventFilter filter;
-  filter.add_job_run_ids(run_id);
-  ASSIGN_OR_RETURN(EventMatcher matcher, EventMatcher::Compile(filter));
-  return Outcome(Wait{std::max(call.scanned_idx, call.log->head()),
-                      std::make_shared<const EventMatcher>(std::move(matcher)), kFollowWait});
-}
-
-}  // namespace
-
-Result<Outcome> HandleJobLogs(const Call& call) {
-  const auto& request = static_cast<const v1::JobLogsRequest&>(*call.request);
+// What is there now, with the token that goes on behind it.
+Result<LogPage> ReadPage(const Call& call, const v1::JobLogsRequest& request) {
   RETURN_IF_ERROR(Check(request));
   LogSource* const logs = call.source->logs();
   if (logs == nullptr)
@@ -83,14 +73,39 @@ Result<Outcome> HandleJobLogs(const Call& call) {
   wanted.min_level = request.min_level();
   wanted.limit = request.limit() != 0 ? request.limit() : start.size;
   ASSIGN_OR_RETURN(LogPage page, logs->ReadLog(wanted));
-  const bool nothing = page.response.entries().empty() && !page.response.has_more();
-  if (request.follow() && nothing && !page.finished && !call.last_try)
-    return WaitForLines(call, request.job_run_id());
   if (!page.finished) {
     page.response.set_next_page_token(
         PageToken(filter, scope, PositionKey(static_cast<uint64_t>(page.next))));
   }
+  return page;
+}
+
+// Woken by the run's end, or when the time is over.
+Result<Outcome> WaitForLines(const Call& call, const std::string& run_id) {
+  v1::EventFilter filter;
+  filter.add_job_run_ids(run_id);
+  ASSIGN_OR_RETURN(EventMatcher matcher, EventMatcher::Compile(filter));
+  return Outcome(Wait{std::max(call.scanned_idx, call.log->head()),
+                      std::make_shared<const EventMatcher>(std::move(matcher)), kFollowWait});
+}
+
+}  // namespace
+
+Result<Outcome> HandleJobLogs(const Call& call) {
+  const auto& request = static_cast<const v1::JobLogsRequest&>(*call.request);
+  ASSIGN_OR_RETURN(LogPage page, ReadPage(call, request));
+  const bool nothing = page.response.entries().empty() && !page.response.has_more();
+  if (request.follow() && nothing && !page.finished && !call.last_try)
+    return WaitForLines(call, request.job_run_id());
   return Outcome(Answer{std::make_shared<v1::JobLogsResponse>(std::move(page.response)), ""});
+}
+
+Result<v1::JobLogsResponse> FirstLogLines(const Call& call, const std::string& run_id) {
+  v1::JobLogsRequest request;
+  request.set_job_run_id(run_id);
+  request.set_limit(kFirstLogLines);
+  ASSIGN_OR_RETURN(LogPage page, ReadPage(call, request));
+  return std::move(page.response);
 }
 
 }  // namespace databuild

@@ -66,12 +66,16 @@ class JobLogsTest : public testing::Test {
     graph_.lines = &lines_;
     request_.set_job_run_id("run-1");
   }
-  Result<Outcome> Ask(bool last_try = false) {
+  Call NewCall() {
     Call call;
     call.request = std::make_shared<v1::JobLogsRequest>(request_);
     call.source = &graph_;
     call.graph = "sales";
     call.log = graph_.log;
+    return call;
+  }
+  Result<Outcome> Ask(bool last_try = false) {
+    Call call = NewCall();
     call.last_try = last_try;
     return HandleJobLogs(call);
   }
@@ -166,6 +170,31 @@ TEST_F(JobLogsTest, WrongRequestsNameTheField) {
   request_.set_page_token(token);
   request_.set_min_level(1);
   EXPECT_EQ(FieldOf(Ask().error()), "page_token") << "of another filter";
+}
+
+TEST_F(JobLogsTest, TheFirstLinesAreShownInPassingAndReadOnFromThere) {
+  lines_.lines = lines_.arrived = 250;
+  const auto first = FirstLogLines(NewCall(), "run-1");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->entries_size(), static_cast<int>(kFirstLogLines));
+  EXPECT_TRUE(first->has_more());
+  for (const char* graph : {"", "sales"}) {
+    request_.set_graph(graph);
+    request_.set_page_token(first->next_page_token());
+    EXPECT_EQ(Page().entries(0).sequence_number(), kFirstLogLines + 1)
+        << "graph \"" << graph << '"';
+  }
+}
+
+TEST_F(JobLogsTest, TheFirstLinesOfARunThatHasPrintedNothingAreNotWaitedFor) {
+  lines_.arrived = 0;
+  const auto first = FirstLogLines(NewCall(), "run-1");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->entries_size(), 0);
+  EXPECT_NE(first->next_page_token(), "");
+  EXPECT_EQ(FirstLogLines(NewCall(), "run-2").error().code, Errc::kNotFound);
+  graph_.lines = nullptr;
+  EXPECT_EQ(FirstLogLines(NewCall(), "run-1").error().code, Errc::kUnsupported);
 }
 
 TEST_F(JobLogsTest, WhatIsNotThereIsToldApart) {
