@@ -7,6 +7,7 @@
 
 #include "bel/base/log.h"
 #include "controller/kube/pod_logs.h"
+#include "controller/logs/stored_tail.h"
 #include "controller/metrics/job_metrics.h"
 #include "controller/metrics/metrics.h"
 #include "controller/reconciler/graph_workers.h"
@@ -33,6 +34,14 @@ class WholeLogCollection final : public LogCollection {
 
   Cluster& cluster() override { return cluster_; }
   LogSource& source() override { return reader_; }
+  std::optional<std::string> StoredTail(const RunKey& run) override {
+    Result<std::optional<std::string>> tail =
+        databuild::StoredTail(*chunks_, run, kRunLogTailLines);
+    if (tail.ok()) return std::move(*tail);
+    LogDebug("the end of a log not read from what is stored; reading the pod's",
+             {{"graph", run.graph}, {"job_run_id", run.run_id}, {"error", tail.error().message}});
+    return std::nullopt;
+  }
 
   void Start(const GraphWorkers& workers) override {
     workers_ = &workers;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bel/log_chunks.h"
@@ -37,6 +38,8 @@ class LogCollection {
   // What the workers see in place of the cluster.
   virtual Cluster& cluster() = 0;
   virtual LogSource& source() = 0;
+  // For effects that read what a run said last: its newest lines, if its log is complete.
+  virtual std::optional<std::string> StoredTail(const RunKey& run) = 0;
   // `workers` lives until Stop has returned.
   virtual void Start(const GraphWorkers& workers) = 0;
   virtual void Stop() = 0;

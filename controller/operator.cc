@@ -284,6 +284,12 @@ void Operator::OpenCluster() {
   options.observe_effect = [this](const char* effect, bool ok) {
     parts_->metrics.Add(Metric::kEffects, {effect, ok ? "ok" : "error"});
   };
+  if (config_.logs_enabled) {
+    // There before the cluster starts.
+    options.stored_log_tail = [this](const std::string& graph, const std::string& run_id) {
+      return parts_->logs->StoredTail({graph, run_id});
+    };
+  }
   parts_->cluster = std::make_unique<kube::KubeCluster>(*parts_->client, parts_->clock, options);
 }
 

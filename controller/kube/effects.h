@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -17,9 +19,15 @@ std::string EffectKey(const std::string& graph, const Effect& effect);
 // Lower-case name for metrics and logs: "create_job".
 const char* EffectName(const Effect& effect);
 
+// The newest kRunLogTailLines lines of a run's log, if all of it is stored here; else nothing. May
+// block.
+using StoredLogTail =
+    std::function<std::optional<std::string>(const std::string& graph, const std::string& run_id)>;
+
 struct EffectSettings {
   JobSettings jobs;
   std::chrono::milliseconds call_timeout{30'000};  // of each request of an effect
+  StoredLogTail stored_log_tail;                   // empty: logs are not stored
 };
 
 // Thread-safe. Results go to the view as facts; what stays undecided (no answer, a busy server)

@@ -8,7 +8,8 @@ KubeCluster::KubeCluster(ApiClient& client, const Clock& clock, KubeClusterOptio
     : client_(client),
       options_(std::move(options)),
       view_({options_.own_namespace}, clock),
-      runner_(client, view_, clock, {options_.jobs, options_.call_timeout}),
+      runner_(client, view_, clock,
+              {options_.jobs, options_.call_timeout, options_.stored_log_tail}),
       create_failures_(client, view_, clock, options_.create_failures),
       pool_(options_.effect_parallelism, options_.effects_waiting_max),
       writer_({client, view_, pool_, clock}, options_.status) {

@@ -29,7 +29,8 @@ struct KubeClusterOptions {
   std::chrono::milliseconds call_timeout{30'000};
   JobSettings jobs;
   StatusWriterOptions status;
-  InformerOptions informer;  // page size, timeouts and backoff; type and scope are set here
+  InformerOptions informer;       // page size, timeouts and backoff; type and scope are set here
+  StoredLogTail stored_log_tail;  // called on pool threads; empty: logs are not stored
   // Called on pool threads after each effect, with its name ("create_job") and whether it was
   // carried out.
   std::function<void(const char* effect, bool ok)> observe_effect;
