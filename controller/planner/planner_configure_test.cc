@@ -129,6 +129,27 @@ TEST_F(Configure, OnlyInARevisionTheBuildGoesOnExecuting) {
   EXPECT_EQ(Asked(), 1u);
 }
 
+TEST_F(Configure, WhatIsStillAskedForIsNotGivenUpWithWorkThatNobodyCanFinish) {
+  world.cluster.PutDataJob("top", {"top/{d}"});
+  world.cluster.rule = [this](const CreateJob& job) {
+    if (job.configure) return JobEnd{"Hang", 0, {}, ""};
+    if (job.job_label == "top")
+      return JobEnd{"MissingDependencies", 75, {"asked/1", "nobody/1"}, "Error"};
+    return JobEnd{};
+  };
+  world.cluster.PutWant("w", {"top/1"});
+  world.Run(kMinute);
+  EXPECT_EQ(world.RefStatus("asked/1"), "requested") << "its image is being asked";
+  EXPECT_EQ(world.BuildStatuses("w"), Strings{"executing"});
+
+  world.cluster.rule = [this](const CreateJob& job) { return Answer(job); };
+  world.cluster.FinishHanging();
+  world.Run();
+  EXPECT_EQ(world.RefStatus("asked/1"), "available");
+  EXPECT_EQ(Ready("w"), "False NoProducer");
+  EXPECT_EQ(world.BuildStatuses("w"), Strings{"precondition_failed"});
+}
+
 TEST_F(Configure, AnAnswerThatIsNoneFailsAndSaysSoOnWantAndDataJob) {
   world.cluster.rule = [](const CreateJob&) {
     JobEnd end;
