@@ -5,17 +5,13 @@
 namespace databuild {
 namespace {
 
-LoggedRun ToLoggedRun(const ObservedJob& job) {
+LoggedRun ToLoggedRun(const ObservedPod& pod) {
   LoggedRun run;
-  if (!job.pod) {
-    run.gone = job.job_gone || job.phase == JobPhase::kComplete || job.phase == JobPhase::kFailed;
-    return run;
-  }
-  run.pod = job.pod->name;
-  run.ended = job.pod->exit_code.has_value() || job.pod->finished_at != 0;
-  run.running = job.pod->started_at != 0 && !run.ended;
-  run.receipt = job.pod->receipt;
-  run.exit_code = job.pod->exit_code;
+  run.pod = pod.name;
+  run.ended = pod.exit_code.has_value() || pod.finished_at != 0;
+  run.running = pod.started_at != 0 && !run.ended;
+  run.receipt = pod.receipt;
+  run.exit_code = pod.exit_code;
   return run;
 }
 
@@ -28,17 +24,25 @@ bool CollectingCluster::Synced(const std::string& graph) const { return cluster_
 
 std::vector<Delta> CollectingCluster::TakeDeltas(const std::string& graph) {
   std::vector<Delta> deltas = cluster_.TakeDeltas(graph);
-  for (const Delta& delta : deltas) {
-    const auto* changed = std::get_if<JobChanged>(&delta);
-    if (changed == nullptr) continue;
-    std::optional<LoggedRun> seen;
-    if (changed->job) seen = ToLoggedRun(*changed->job);
-    collector_.Observe({graph, changed->run_id}, seen);
-  }
+  for (const Delta& delta : deltas) Tell(graph, delta);
   const std::lock_guard lock(mutex_);
   for (Delta& stored : stored_[graph]) deltas.push_back(std::move(stored));
   stored_[graph].clear();
   return deltas;
+}
+
+// A Job that is shown without a pod proves nothing, also when it has ended: Jobs may be listed
+// before pods. That there is none is known when the API server itself was asked.
+void CollectingCluster::Tell(const std::string& graph, const Delta& delta) {
+  if (const auto* changed = std::get_if<JobChanged>(&delta)) {
+    const RunKey run{graph, changed->run_id};
+    if (!changed->job) return collector_.Observe(run, std::nullopt);
+    if (changed->job->pod) collector_.Observe(run, ToLoggedRun(*changed->job->pod));
+  } else if (const auto* absent = std::get_if<PodsAbsent>(&delta)) {
+    LoggedRun gone;
+    gone.gone = true;
+    collector_.Observe({graph, absent->run_id}, gone);
+  }
 }
 
 void CollectingCluster::Submit(const std::string& graph, std::vector<Effect> effects) {

@@ -28,6 +28,8 @@ class CollectingCluster final : public Cluster {
   void NoteStored(const RunKey& run);
 
  private:
+  void Tell(const std::string& graph, const Delta& delta);
+
   Cluster& cluster_;
   LogCollector& collector_;
   std::mutex mutex_;  // guards what follows

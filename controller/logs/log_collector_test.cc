@@ -116,6 +116,16 @@ class RefusingChunks final : public LogChunks {
   std::atomic<int> refused = 0;
 };
 
+// A cluster that says what it is told to.
+class ToldCluster final : public Cluster {
+ public:
+  bool Synced(const std::string&) const override { return true; }
+  std::vector<Delta> TakeDeltas(const std::string&) override { return std::exchange(news, {}); }
+  void Submit(const std::string&, std::vector<Effect>) override {}
+  void OnChange(std::function<void(const std::string&)>) override {}
+  std::vector<Delta> news;
+};
+
 class LogCollectorTest : public testing::Test {
  protected:
   void StartCollector(int streams = 4) {
@@ -322,6 +332,45 @@ TEST_F(LogCollectorTest, WhileNothingCanBeStoredLittleIsRead) {
   ShowEnded(run, 60'000);
   AwaitDone(run);
   EXPECT_TRUE(MarkOf(run).complete()) << MarkOf(run).reason();
+}
+
+TEST_F(LogCollectorTest, AJobThatIsShownBeforeItsPodIsWaitedFor) {
+  StartCollector();
+  ToldCluster told;
+  CollectingCluster cluster(told, *collector_);
+  const std::string run = RunId(1);
+  Print(run, 1, 50);
+  pods_.Change(PodOf(run), [](TestPods::Pod& pod) { pod.ended = true; });
+  ObservedJob job;
+  job.run_id = run;
+  job.phase = JobPhase::kComplete;
+  told.news = {JobChanged{run, std::make_shared<ObservedJob>(job)}};
+  EXPECT_EQ(cluster.TakeDeltas("sales").size(), 1u);
+  EXPECT_FALSE(collector_->Look({"sales", run}).collecting);
+  EXPECT_FALSE(chunks_.Mark({"sales", run})->has_value());
+  job.pod.emplace();
+  job.pod->name = PodOf(run);
+  job.pod->started_at = job.pod->finished_at = 1;
+  job.pod->exit_code = 0;
+  job.pod->receipt = TestReceipt(50, run);
+  told.news = {JobChanged{run, std::make_shared<ObservedJob>(job)}};
+  cluster.TakeDeltas("sales");
+  AwaitDone(run);
+  EXPECT_TRUE(MarkOf(run).complete()) << MarkOf(run).reason();
+}
+
+TEST_F(LogCollectorTest, APodWhoseAbsenceIsConfirmedIsGone) {
+  StartCollector();
+  ToldCluster told;
+  CollectingCluster cluster(told, *collector_);
+  const std::string run = RunId(1);
+  ObservedJob job;
+  job.run_id = run;
+  job.phase = JobPhase::kFailed;
+  told.news = {JobChanged{run, std::make_shared<ObservedJob>(job)}, PodsAbsent{run}};
+  cluster.TakeDeltas("sales");
+  AwaitDone(run);
+  EXPECT_EQ(MarkOf(run).reason(), "PodGone");
 }
 
 TEST_F(LogCollectorTest, PagesOfALogEndWithTheLog) {
