@@ -18,6 +18,28 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using beast::error_code;
 
+namespace {
+
+constexpr size_t kReadAhead = 32 * 1024;  // bytes behind what is being parsed
+
+}  // namespace
+
+HttpRequest RequestOf(http::request<http::string_body> message) {
+  HttpRequest request;
+  request.method = std::string(message.method_string());
+  const std::string target(message.target());
+  const size_t question = target.find('?');
+  request.path = target.substr(0, question);
+  if (question != std::string::npos) request.query = target.substr(question + 1);
+  for (const auto& field : message) {
+    std::string name(field.name_string());
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    request.headers.emplace_back(std::move(name), std::string(field.value()));
+  }
+  request.body = std::move(message.body());
+  return request;
+}
+
 // Answers the request under way of one session. A second answer, or one after the client has gone,
 // is dropped.
 class SessionReply final : public HttpReply {
@@ -53,7 +75,9 @@ HttpSession::HttpSession(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl
     : registry_(std::move(registry)),
       socket_(std::move(socket)),
       tls_context_(std::move(tls)),
-      deadline_(socket_.get_executor()) {
+      deadline_(socket_.get_executor()),
+      // What is not body counts too: a chunk's extension has no limit of its own.
+      buffer_(registry_->options().max_header_bytes + kReadAhead) {
   if (tls_context_ != nullptr) tls_.emplace(socket_, *tls_context_);
   error_code error;
   const auto remote = socket_.remote_endpoint(error);
@@ -219,18 +243,7 @@ void HttpSession::Dispatch() {
   auto message = parser_->release();
   keep_alive_ = message.keep_alive();
   head_request_ = message.method() == http::verb::head;
-  HttpRequest request;
-  request.method = std::string(message.method_string());
-  const std::string target(message.target());
-  const size_t question = target.find('?');
-  request.path = target.substr(0, question);
-  if (question != std::string::npos) request.query = target.substr(question + 1);
-  for (const auto& field : message) {
-    std::string name(field.name_string());
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    request.headers.emplace_back(std::move(name), std::string(field.value()));
-  }
-  request.body = std::move(message.body());
+  HttpRequest request = RequestOf(std::move(message));
   request.peer = peer_;
   auto reply = std::make_shared<SessionReply>(shared_from_this());
   try {

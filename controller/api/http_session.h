@@ -23,6 +23,9 @@ namespace databuild {
 
 class HttpSession;
 
+// What was parsed, as handlers see it; without the peer.
+HttpRequest RequestOf(boost::beast::http::request<boost::beast::http::string_body> message);
+
 // What a session needs of the server. Every session and every reply keeps it, and with it the event
 // loop, alive.
 class SessionRegistry {
