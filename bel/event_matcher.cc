@@ -14,7 +14,8 @@ Status Fill(const google::protobuf::RepeatedPtrField<std::string>& entries, cons
             Set& set) {
   for (const std::string& entry : entries) {
     if (entry.empty()) {
-      return Error{Errc::kInvalidArgument, std::string("filter.") + field + " holds an empty text"};
+      return Error{Errc::kInvalidArgument,
+                   std::string("filter.") + field + ": holds an empty text"};
     }
     set.insert(entry);
   }
@@ -28,7 +29,7 @@ int Entries(const v1::EventFilter& filter) {
 }
 
 Error TooMany(const char* what, int count, int limit) {
-  return Error{Errc::kInvalidArgument, std::string("filter has ") + std::to_string(count) + " " +
+  return Error{Errc::kInvalidArgument, std::string("filter: has ") + std::to_string(count) + " " +
                                            what + ", at most " + std::to_string(limit) +
                                            " are allowed"};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bel/query.h"
+#include "bel/query_page.h"
 #include "bel/query_render.h"
 
 namespace databuild {
@@ -201,6 +202,10 @@ class Chart {
 Result<v1::BuildMermaidResponse> GetBuildMermaid(const QueryView& view,
                                                  const v1::BuildSummaryRequest& request) {
   ASSIGN_OR_RETURN(const Index build, BuildOf(view, request));
+  if (request.include_size() > 0) return FieldError("include", "a chart holds nothing more");
+  // A chart has no pages: a token is always another list's.
+  const auto page = StartPage(request, "GetBuildMermaid/" + view.graph);
+  if (!page.ok()) return page.error();
   v1::BuildMermaidResponse response;
   response.set_event_index(view.state.idx());
   response.set_build_id(view.state.build(build).id);

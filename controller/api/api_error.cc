@@ -46,6 +46,13 @@ std::string FieldOf(const std::string& message) {
   return is_path ? field : "";
 }
 
+// Messages quote what was sent, which may be huge.
+std::string Shortened(const std::string& message) {
+  static constexpr size_t kMost = 2'000, kEnd = 500;
+  if (message.size() <= kMost) return message;
+  return message.substr(0, kMost - kEnd) + " … " + message.substr(message.size() - kEnd);
+}
+
 // google.rpc.BadRequest{field_violations = 1: {field = 1, description = 2}}.
 nlohmann::json BadRequestDetail(const std::string& field, const std::string& description) {
   const std::string violation = LengthDelimited(1, field) + LengthDelimited(2, description);
@@ -99,11 +106,12 @@ HttpResponse ErrorResponse(const Error& error) {
 }
 
 HttpResponse ErrorResponse(int http_status, const Error& error) {
-  nlohmann::json body = {{"code", WireCodeOf(error.code).name}, {"message", error.message}};
-  const std::string field = error.code == Errc::kInvalidArgument ? FieldOf(error.message) : "";
+  const std::string message = Shortened(error.message);
+  nlohmann::json body = {{"code", WireCodeOf(error.code).name}, {"message", message}};
+  const std::string field = error.code == Errc::kInvalidArgument ? FieldOf(message) : "";
   if (!field.empty()) {
     body["details"] =
-        nlohmann::json::array({BadRequestDetail(field, error.message.substr(field.size() + 2))});
+        nlohmann::json::array({BadRequestDetail(field, message.substr(field.size() + 2))});
   }
   HttpResponse response;
   response.status = http_status;

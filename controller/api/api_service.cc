@@ -173,9 +173,7 @@ Result<std::shared_ptr<const pb::Message>> ApiServiceOverTable::Decode(
   if (exchange.door == Door::kConnectJson) {
     RETURN_IF_ERROR(DecodeJson(exchange.request.body, *message));
   } else if (exchange.door == Door::kConnectProto) {
-    if (!message->ParseFromString(exchange.request.body)) {
-      return FieldError("body", "not a " + message->GetTypeName() + " in binary form");
-    }
+    RETURN_IF_ERROR(DecodeBinary(exchange.request.body, *message));
   } else {
     const auto query = ParseQuery(exchange.request.query);
     if (!query) return FieldError("query", "broken percent escape");

@@ -79,14 +79,14 @@ class NamedCallers final : public Authenticator {
 // A service with the graph "sales" and a client.
 class ApiServiceTest : public testing::Test {
  protected:
+  ApiServiceTest() { options_.http.max_body_bytes = 64 * 1024; }
+
   void SetUp() override {
     AddGraph("sales");
-    ApiServerOptions options;
-    options.http.max_body_bytes = 64 * 1024;
-    options.service.graphs = &graphs_;
-    options.service.auth = &auth_;
-    options.service.metrics = &metrics_;
-    server_ = std::move(ApiServer::Start(options).value());
+    if (options_.service.graphs == nullptr) options_.service.graphs = &graphs_;
+    options_.service.auth = &auth_;
+    options_.service.metrics = &metrics_;
+    server_ = std::move(ApiServer::Start(options_).value());
     client_ = std::make_unique<TestClient>(server_->port());
   }
 
@@ -120,6 +120,7 @@ class ApiServiceTest : public testing::Test {
   LogGraphs graphs_;
   NamedCallers auth_;
   Metrics metrics_;
+  ApiServerOptions options_;  // of the server that SetUp starts
   std::unique_ptr<ApiServer> server_;
   std::unique_ptr<TestClient> client_;
   std::string next_token_;

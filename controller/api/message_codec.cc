@@ -1,6 +1,7 @@
 #include "controller/api/message_codec.h"
 
 #include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
@@ -88,17 +89,62 @@ int DepthOf(const std::string& text) {
   return deepest;
 }
 
+template <typename Number>
+std::optional<Number> ParseNumber(const std::string& text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// Whole numbers as JSON gives them: a number, or one in quotes.
+template <typename Number>
+bool IsWhole(const Json& json) {
+  if (json.is_string()) return ParseNumber<Number>(json.get_ref<const std::string&>()).has_value();
+  return json.is_number_integer() && ParseNumber<Number>(json.dump()).has_value();
+}
+
+Status CheckScalar(const Json& json, const pb::FieldDescriptor& field, const std::string& path) {
+  const auto whole = [&](bool is_whole) {
+    return is_whole ? Status() : Status(FieldError(path, "must be a whole number in range"));
+  };
+  switch (field.cpp_type()) {
+    case pb::FieldDescriptor::CPPTYPE_INT32:
+      return whole(IsWhole<int32_t>(json));
+    case pb::FieldDescriptor::CPPTYPE_INT64:
+      return whole(IsWhole<int64_t>(json));
+    case pb::FieldDescriptor::CPPTYPE_UINT32:
+      return whole(IsWhole<uint32_t>(json));
+    case pb::FieldDescriptor::CPPTYPE_UINT64:
+      return whole(IsWhole<uint64_t>(json));
+    case pb::FieldDescriptor::CPPTYPE_BOOL:
+      return json.is_boolean() ? Status() : Status(FieldError(path, "must be true or false"));
+    case pb::FieldDescriptor::CPPTYPE_STRING:
+      return json.is_string() ? Status() : Status(FieldError(path, "must be a text"));
+    default:
+      return {};
+  }
+}
+
 // Walks a request beside its descriptor: unknown fields are reported with their path, enum names
 // made canonical.
 class RequestWalk {
  public:
   Status Object(Json& json, const pb::Descriptor& type, const std::string& path) {
     if (!json.is_object()) return FieldError(path.empty() ? "body" : path, "must be a JSON object");
+    std::vector<const pb::FieldDescriptor*> seen;
     for (auto& [name, value] : json.items()) {
       const pb::FieldDescriptor* field = FieldNamed(type, name);
       const std::string here = path.empty() ? name : path + "." + name;
       if (field == nullptr) return FieldError(here, "there is no such field in " + type.name());
       if (value.is_null()) continue;  // proto3 JSON: not set
+      for (const auto* other : seen) {
+        const auto* choice = field->real_containing_oneof();
+        if (other == field) return FieldError(here, "given in both spellings");
+        if (choice != nullptr && other->real_containing_oneof() == choice)
+          return FieldError(here, "give it or " + other->name() + ", not both");
+      }
+      seen.push_back(field);
       RETURN_IF_ERROR(Field(value, *field, here));
     }
     return {};
@@ -123,8 +169,10 @@ class RequestWalk {
 
   Status Value(Json& json, const pb::FieldDescriptor& field, const std::string& path) {
     if (field.message_type() != nullptr) return Object(json, *field.message_type(), path);
-    if (field.enum_type() == nullptr || !json.is_string()) return {};
-    const std::string text = json.get<std::string>();
+    if (field.enum_type() == nullptr) return CheckScalar(json, field, path);
+    if (!json.is_string() && !json.is_number_integer())
+      return FieldError(path, "must be the name of a value");
+    const std::string text = json.is_string() ? json.get<std::string>() : json.dump();
     const auto* value = EnumValue(*field.enum_type(), text);
     if (value == nullptr) return BadEnum(path, *field.enum_type(), text);
     json = value->name();
@@ -132,12 +180,54 @@ class RequestWalk {
   }
 };
 
-template <typename Number>
-std::optional<Number> ParseNumber(const std::string& text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
+Status CheckKnownValue(const pb::Message& message, const pb::FieldDescriptor& field, int i,
+                       const std::string& path);
+
+// Fields and enum values that this version does not know, at any depth. All keys of maps are texts.
+Status CheckKnown(const pb::Message& message, const std::string& path) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  const pb::UnknownFieldSet& unknown = reflection.GetUnknownFields(message);
+  const auto here = [&](const std::string& name) {
+    return path.empty() ? name : path + "." + name;
+  };
+  if (!unknown.empty()) {
+    const int number = unknown.field(0).number();
+    const auto* field = message.GetDescriptor()->FindFieldByNumber(number);
+    return field != nullptr
+               ? FieldError(here(field->name()), "of another type in binary form")
+               : FieldError(here(std::to_string(number)),
+                            "there is no such field in " + message.GetDescriptor()->name());
+  }
+  std::vector<const pb::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i)
+      RETURN_IF_ERROR(CheckKnownValue(message, *field, i, here(field->name())));
+  }
+  return {};
+}
+
+Status CheckKnownValue(const pb::Message& message, const pb::FieldDescriptor& field, int i,
+                       const std::string& path) {
+  const pb::Reflection& get = *message.GetReflection();
+  const bool many = field.is_repeated();
+  if (field.is_map()) {
+    const pb::Message& entry = get.GetRepeatedMessage(message, &field, i);
+    const auto* key = entry.GetDescriptor()->map_key();
+    const auto* value = entry.GetDescriptor()->map_value();
+    if (value->message_type() == nullptr) return {};
+    return CheckKnown(entry.GetReflection()->GetMessage(entry, value),
+                      path + "." + entry.GetReflection()->GetString(entry, key));
+  }
+  if (field.message_type() != nullptr)
+    return CheckKnown(
+        many ? get.GetRepeatedMessage(message, &field, i) : get.GetMessage(message, &field), path);
+  if (field.enum_type() == nullptr) return {};
+  const int value =
+      many ? get.GetRepeatedEnumValue(message, &field, i) : get.GetEnumValue(message, &field);
+  if (field.enum_type()->FindValueByNumber(value) != nullptr) return {};
+  return BadEnum(path, *field.enum_type(), std::to_string(value));
 }
 
 // RFC 3629: no overlong forms, no surrogates, nothing over U+10FFFF.
@@ -267,6 +357,12 @@ Status DecodeJson(const std::string& text, pb::Message& out) {
   const auto parsed = pb::util::JsonStringToMessage(canonical, &out);
   if (!parsed.ok()) return FieldError("body", std::string(parsed.message()));
   return {};
+}
+
+Status DecodeBinary(const std::string& bytes, pb::Message& out) {
+  if (!out.ParseFromString(bytes))
+    return FieldError("body", "not a " + out.GetTypeName() + " in binary form");
+  return CheckKnown(out, "");
 }
 
 Result<std::string> EncodeJson(const pb::Message& message, JsonStyle style) {

@@ -14,10 +14,14 @@ class Message;
 
 namespace databuild {
 
-// proto3 JSON, strictly: unknown fields and enum names are errors that name the field. Field names
-// in either spelling; enum values also without prefix and in any case ("available"). At most 32
-// levels deep.
+// proto3 JSON, strictly: unknown fields, unknown enum values and values of another type are errors
+// that name the field. Field names in either spelling; enum values also without prefix and in any
+// case ("available"). At most 32 levels deep.
 Status DecodeJson(const std::string& text, google::protobuf::Message& out);
+
+// The binary form as strictly: a field that is not known here may be a filter, and to leave it out
+// would widen the answer.
+Status DecodeBinary(const std::string& bytes, google::protobuf::Message& out);
 
 enum class JsonStyle {
   kConnect,  // lowerCamelCase names, default values left out
