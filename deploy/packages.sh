@@ -36,6 +36,11 @@ case ${1:-all} in
   cluster | all) command -v go >/dev/null || wanted+=(golang-go) ;;
 esac
 
+# tests/connect runs a client of the npm registry; any Node.js from 18.14 on will do.
+case ${1:-all} in
+  build | all) command -v npm >/dev/null || wanted+=(nodejs npm) ;;
+esac
+
 mapfile -t installed < <(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null |
   sed -n 's/ installed$//p')
 missing=()

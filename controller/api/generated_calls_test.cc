@@ -7,7 +7,6 @@
 #include <set>
 
 #include "controller/api/api_service_testing.h"
-#include "controller/api/log_source.h"
 #include "controller/api/message_codec.h"
 #include "controller/api/method_table.h"
 #include "controller/api/request_cases_testing.h"
@@ -23,18 +22,6 @@ constexpr size_t kHugeInside = 16 * 1024;  // of fields inside messages
 constexpr int kStories = 3;
 
 enum class Way { kJson, kBinary, kRest };
-
-// A run's log: two lines for ever.
-class TwoLines final : public LogSource {
- public:
-  Result<LogPage> ReadLog(const LogPageRequest& request) override {
-    LogPage page;
-    page.next = std::max<int64_t>(request.after, 2);
-    for (int64_t line = request.after + 1; line <= 2; ++line)
-      page.response.add_entries()->set_sequence_number(static_cast<uint64_t>(line));
-    return page;
-  }
-};
 
 // The same graphs, with lines for every run.
 class WithLines final : public GraphSource {

@@ -1,10 +1,12 @@
 // For tests: histories with something of everything in them, legal and complete.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "bel/event_log_testing.h"
+#include "controller/api/log_source.h"
 
 namespace databuild {
 
@@ -100,6 +102,18 @@ class Story {
 
   const std::string name_;
   std::vector<v1::BuildEvent> events_;
+};
+
+// The log of every run: two lines, and more to come.
+class TwoLines final : public LogSource {
+ public:
+  Result<LogPage> ReadLog(const LogPageRequest& request) override {
+    LogPage page;
+    page.next = std::max<int64_t>(request.after, 2);
+    for (int64_t line = request.after + 1; line <= 2; ++line)
+      page.response.add_entries()->set_sequence_number(static_cast<uint64_t>(line));
+    return page;
+  }
 };
 
 }  // namespace databuild

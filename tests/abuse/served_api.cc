@@ -1,5 +1,6 @@
-// The service API as the operator starts it, over one log in memory, for the abuse suite: a process
-// of its own whose memory can be looked at from outside. The time limits alone are shorter.
+// The service API as the operator starts it, over one log in memory, for the abuse suite and the
+// Connect walk: a process of its own whose memory can be looked at from outside. The time limits
+// alone are shorter.
 //
 // Prints "port N" and serves until its input ends.
 #include <cstdio>
@@ -32,8 +33,11 @@ class OneGraph final : public GraphSource {
     return true;
   }
 
+  LogSource* logs() const override { return &lines_; }
+
  private:
   const std::shared_ptr<EventLog> log_;
+  mutable TwoLines lines_;
 };
 
 // A partition for every byte that a ref may hold.
