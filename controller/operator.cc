@@ -402,9 +402,13 @@ Status Operator::StartApi() {
   options.http.max_header_bytes = static_cast<size_t>(config_.api_max_header_bytes);
   options.http.max_body_bytes = static_cast<size_t>(config_.api_max_body_bytes);
   options.http.idle_timeout = Millis(config_.api_idle_timeout);
+  options.http.body_timeout = options.http.write_timeout = Millis(config_.api_request_timeout);
   options.service.graphs = parts_->graphs.get();
   options.service.auth = parts_->auth.get();
   options.service.metrics = &parts_->metrics;
+  // Without authentication everybody is the same caller.
+  options.service.max_requests_per_caller =
+      auth.mode == AuthMode::kOff ? 0 : static_cast<size_t>(config_.api_max_requests_per_caller);
   ASSIGN_OR_RETURN(parts_->api, ApiServer::Start(options));
   {
     const std::lock_guard lock(mutex_);

@@ -7,6 +7,7 @@
 #include "bel/query_page.h"
 #include "controller/api/admission.h"
 #include "controller/api/batch.h"
+#include "controller/api/caller_budget.h"
 #include "controller/api/exchange.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/long_polls.h"
@@ -39,6 +40,7 @@ class ApiServiceOverTable final : public ApiService {
         table_(MakeMethodTable()),
         open_api_(OpenApiDocument(table_)),
         admission_(*options.graphs, *options.auth),
+        budget_(options.max_requests_per_caller),
         polls_(options.max_long_polls),
         workers_(options.workers, options.max_queue) {}
 
@@ -70,6 +72,7 @@ class ApiServiceOverTable final : public ApiService {
   const MethodTable table_;
   const std::string open_api_;
   const Admission admission_;
+  CallerBudget budget_;
   LongPolls polls_;  // stopped before the workers go, and gone after them: the last of them may
                      // still park
   WorkerPool workers_;
@@ -153,6 +156,12 @@ Status ApiServiceOverTable::Admit(Exchange& exchange) {
     return Error{Errc::kDeadlineExceeded, "the caller's time was over before its turn came"};
   }
   ASSIGN_OR_RETURN(call.caller, options_.auth->Authenticate(exchange.request));
+  auto budget = budget_.Take(call.caller.name);
+  if (!budget.ok()) {
+    polls_.ForgetGone();  // clients that left while they waited hold their shares until now
+    budget = budget_.Take(call.caller.name);
+  }
+  ASSIGN_OR_RETURN(exchange.budget, std::move(budget));
   ASSIGN_OR_RETURN(call.request, Decode(exchange));
   const std::string field = Admission::GraphField(*call.request);
   const std::string header(exchange.request.Header(kGraphHeader).value_or(""));
@@ -206,16 +215,17 @@ void ApiServiceOverTable::Park(const ExchangePtr& exchange, Wait wait) {
   if (exchange->client_deadline)
     parked.deadline = std::min(parked.deadline, *exchange->client_deadline);
   parked.gone = [reply = exchange->reply] { return reply->gone(); };
-  parked.resume = [this, exchange](bool expired) {
-    if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, -1);
+  if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, 1);
+  const std::shared_ptr<const void> waiting(nullptr, [metrics = options_.metrics](const void*) {
+    if (metrics != nullptr) metrics->Add(Metric::kApiLongPolls, {}, -1);
+  });
+  parked.resume = [this, exchange, waiting](bool expired) {
     if (exchange->reply->gone()) return exchange->Fail({Errc::kCancelled, "the client has gone"});
     exchange->call.last_try = expired;
     if (workers_.Submit([this, exchange] { Handle(exchange); })) return;
     exchange->Fail({Errc::kUnavailable, "too many requests in line; try again"});
   };
-  if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, 1);
   if (polls_.Park(std::move(parked))) return;
-  if (options_.metrics != nullptr) options_.metrics->Add(Metric::kApiLongPolls, {}, -1);
   exchange->call.last_try = true;
   Handle(exchange);
 }

@@ -23,6 +23,8 @@ struct ApiServiceOptions {
   int workers = 8;
   size_t max_queue = 1'024;       // requests in line for a worker; over it: unavailable
   size_t max_long_polls = 1'024;  // over it a waiting call is answered at once
+  // Requests of one caller under way or waiting; over it: resource exhausted. 0: no limit.
+  size_t max_requests_per_caller = 256;
 };
 
 class ApiService {

@@ -36,6 +36,7 @@ class Exchange {
   Call call;
   const std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
   std::optional<std::chrono::steady_clock::time_point> client_deadline;  // Connect-Timeout-Ms
+  std::shared_ptr<const void> budget;  // the caller's share, while this is under way
 
  private:
   void Send(HttpResponse response, const char* code);

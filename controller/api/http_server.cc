@@ -1,5 +1,6 @@
 #include "controller/api/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -52,6 +53,46 @@ class Connections final : public SessionRegistry {
     if (it != sessions_.end()) Unlist(it->second);
   }
 
+  bool HoldBody(size_t bytes) override {
+    std::lock_guard lock(mutex_);
+    if (bytes > options_.max_bodies_bytes - body_bytes_) return false;
+    body_bytes_ += bytes;
+    return true;
+  }
+
+  void DropBody(size_t bytes) override {
+    std::lock_guard lock(mutex_);
+    body_bytes_ -= bytes;
+  }
+
+  void Writing(HttpSession* session, size_t bytes) override {
+    std::vector<std::shared_ptr<HttpSession>> cut;
+    {
+      std::lock_guard lock(mutex_);
+      const auto it = sessions_.find(session);
+      if (it == sessions_.end()) return;
+      Taken(it->second);
+      it->second.unsent = bytes;
+      it->second.writing = writing_.insert(writing_.end(), session);
+      unsent_bytes_ += bytes;
+      while (unsent_bytes_ > options_.max_unsent_bytes && writing_.front() != session) {
+        Entry& oldest = sessions_.at(writing_.front());
+        Taken(oldest);
+        if (auto slow = oldest.session.lock()) cut.push_back(std::move(slow));
+      }
+    }
+    for (const auto& slow : cut) {
+      Refused("slow_reader");
+      slow->Abort();
+    }
+  }
+
+  void Written(HttpSession* session) override {
+    std::lock_guard lock(mutex_);
+    const auto it = sessions_.find(session);
+    if (it != sessions_.end()) Taken(it->second);
+  }
+
   void Closed(HttpSession* session) override {
     size_t left = 0;
     {
@@ -59,6 +100,7 @@ class Connections final : public SessionRegistry {
       const auto it = sessions_.find(session);
       if (it == sessions_.end()) return;
       Unlist(it->second);
+      Taken(it->second);
       sessions_.erase(it);
       left = sessions_.size();
       if (left == 0) emptied_.notify_all();
@@ -76,7 +118,7 @@ class Connections final : public SessionRegistry {
     {
       std::lock_guard lock(mutex_);
       if (sessions_.size() >= options_.max_connections && !EvictOldestIdle()) return false;
-      sessions_.emplace(session.get(), Entry{session, std::nullopt});
+      sessions_.emplace(session.get(), Entry{session});
       now = sessions_.size();
     }
     if (options_.on_connections) options_.on_connections(now);
@@ -107,12 +149,22 @@ class Connections final : public SessionRegistry {
  private:
   struct Entry {
     std::weak_ptr<HttpSession> session;
-    std::optional<std::list<HttpSession*>::iterator> idle;
+    std::optional<std::list<HttpSession*>::iterator> idle = {};
+    std::optional<std::list<HttpSession*>::iterator> writing = {};
+    size_t unsent = 0;
   };
 
   void Unlist(Entry& entry) {
     if (entry.idle) idle_.erase(*entry.idle);
     entry.idle.reset();
+  }
+
+  // Its answer waits no more.
+  void Taken(Entry& entry) {
+    if (!entry.writing) return;
+    writing_.erase(*entry.writing);
+    entry.writing.reset();
+    unsent_bytes_ -= entry.unsent;
   }
 
   // Closing is asynchronous: for a moment there is one connection more than the limit.
@@ -146,7 +198,10 @@ class Connections final : public SessionRegistry {
   std::condition_variable emptied_;
   mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<HttpSession*, Entry> sessions_;
-  std::list<HttpSession*> idle_;  // oldest first
+  std::list<HttpSession*> idle_;     // oldest first
+  std::list<HttpSession*> writing_;  // oldest first
+  size_t body_bytes_ = 0;
+  size_t unsent_bytes_ = 0;
 };
 
 class BeastServer final : public HttpServer {
@@ -253,6 +308,7 @@ class BeastServer final : public HttpServer {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
                                                       HttpHandler handler) {
+  options.max_bodies_bytes = std::max(options.max_bodies_bytes, options.max_body_bytes);
   auto server = std::make_unique<BeastServer>(std::move(options), std::move(handler));
   RETURN_IF_ERROR(server->Listen());
   server->Run();

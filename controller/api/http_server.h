@@ -31,6 +31,10 @@ struct HttpServerOptions {
   size_t max_body_bytes = 1024 * 1024;
   // Open connections. At the limit the one that has been idle longest makes room; none idle: 503.
   size_t max_connections = 1'024;
+  // Of all connections together, so that many clients cannot take what one may: bodies that are
+  // read or worked on, over it 503; answers not yet taken, over it the oldest of them is cut.
+  size_t max_bodies_bytes = 64 * 1024 * 1024;
+  size_t max_unsent_bytes = 256 * 1024 * 1024;
 
   std::chrono::milliseconds first_byte_timeout{10'000};  // from accept to the first byte
   std::chrono::milliseconds idle_timeout{60'000};        // between two requests
@@ -39,8 +43,9 @@ struct HttpServerOptions {
   std::chrono::milliseconds body_timeout{30'000};  // from the last header to the last byte
   std::chrono::milliseconds write_timeout{30'000};  // the whole answer
 
-  // Told about refusals ("bad_request", "timeout", "body_too_large", "header_too_large", "no_room")
-  // and about every change of the number of connections. Called on server threads. May be empty.
+  // Told about refusals ("bad_request", "timeout", "body_too_large", "header_too_large", "no_room",
+  // "slow_reader") and about every change of the number of connections. Called on server threads.
+  // May be empty.
   std::function<void(const char* reason)> on_refused;
   std::function<void(size_t connections)> on_connections;
 };

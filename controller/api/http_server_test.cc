@@ -1,56 +1,14 @@
 // What a client may do badly, slowly or hugely, and that it costs that client only.
-#include "controller/api/http_server.h"
-
-#include <gtest/gtest.h>
-
-#include <condition_variable>
-#include <deque>
 #include <map>
-#include <mutex>
 #include <thread>
 
 #include "controller/api/health.h"
-#include "controller/api/test_client.h"
+#include "controller/api/http_server_testing.h"
 #include "controller/api/worker_pool.h"
 #include "controller/metrics/metrics.h"
 
 namespace databuild {
 namespace {
-
-using std::chrono::milliseconds;
-
-HttpServerOptions FastOptions() {
-  HttpServerOptions options;
-  options.max_header_bytes = 4'096;
-  options.max_body_bytes = 10'000;
-  options.first_byte_timeout = milliseconds(150);
-  options.idle_timeout = milliseconds(5'000);
-  options.header_timeout = milliseconds(150);
-  options.body_timeout = milliseconds(150);
-  return options;
-}
-
-void Echo(HttpRequest request, std::shared_ptr<HttpReply> reply) {
-  reply->Send({200,
-               "text/plain",
-               request.method + " " + request.path + "?" + request.query + " " + request.body,
-               {{"X-Peer", request.peer}}});
-}
-
-std::unique_ptr<HttpServer> Serve(HttpServerOptions options, HttpHandler handler = Echo) {
-  auto server = HttpServer::Start(std::move(options), std::move(handler));
-  EXPECT_TRUE(server.ok());
-  return std::move(server.value());
-}
-
-std::string Get(const std::string& target, const std::string& headers = "") {
-  return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n";
-}
-
-std::string Post(const std::string& body) {
-  return "POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
-}
 
 TEST(HttpServer, AnswersSeveralRequestsOnOneConnection) {
   const auto server = Serve(FastOptions());
@@ -233,33 +191,6 @@ TEST(HttpServer, TheConnectionIdleLongestMakesRoom) {
   EXPECT_EQ(first.Ask(Get("/1")).status, 200);
   EXPECT_EQ(third.Ask(Get("/3")).status, 200);
 }
-
-// Holds requests until released; replies go out from the test's thread.
-class Held {
- public:
-  HttpHandler Handler() {
-    return [this](HttpRequest, std::shared_ptr<HttpReply> reply) {
-      std::lock_guard lock(mutex_);
-      replies_.push_back(std::move(reply));
-      arrived_.notify_all();
-    };
-  }
-  std::shared_ptr<HttpReply> Take() {
-    std::unique_lock lock(mutex_);
-    const bool came =
-        arrived_.wait_for(lock, std::chrono::seconds(10), [this] { return !replies_.empty(); });
-    EXPECT_TRUE(came);
-    if (!came) return nullptr;
-    auto reply = std::move(replies_.front());
-    replies_.pop_front();
-    return reply;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::deque<std::shared_ptr<HttpReply>> replies_;
-};
 
 TEST(HttpServer, RefusesAConnectionWhenNoneIsIdle) {
   Held held;

@@ -85,7 +85,10 @@ HttpSession::HttpSession(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl
   socket_.set_option(asio::ip::tcp::no_delay(true), error);
 }
 
-HttpSession::~HttpSession() { registry_->Closed(this); }
+HttpSession::~HttpSession() {
+  DropBody();
+  registry_->Closed(this);
+}
 
 void HttpSession::Start() {
   registry_->Post(*this, [self = shared_from_this()] {
@@ -183,10 +186,25 @@ void HttpSession::ReadHeader() {
 void HttpSession::OnHeader(error_code error) {
   if (error) return OnReadError(error);
   if (parser_->is_done()) return OnBody({});
+  if (!HoldBody()) return Refuse(503, "no_room", "too many requests with a body; try again\n");
   const auto expect = parser_->get()[http::field::expect];
   if (expect.empty()) return ReadBody();
   if (beast::iequals(expect, "100-continue")) return SendContinue();
   Refuse(417, "bad_request", "expectation not known: only 100-continue is\n");
+}
+
+// A body without a length may become as long as one may be.
+bool HttpSession::HoldBody() {
+  const size_t bytes = parser_->content_length() ? static_cast<size_t>(*parser_->content_length())
+                                                 : registry_->options().max_body_bytes;
+  if (!registry_->HoldBody(bytes)) return false;
+  held_bytes_ = bytes;
+  return true;
+}
+
+void HttpSession::DropBody() {
+  if (held_bytes_ > 0) registry_->DropBody(held_bytes_);
+  held_bytes_ = 0;
 }
 
 void HttpSession::SendContinue() {
@@ -300,12 +318,16 @@ void HttpSession::Write(HttpResponse response, bool keep_alive) {
   if (!head_request_ && response.status != 304) response_->body() = std::move(response.body);
   response_->prepare_payload();
   if (head_request_) response_->content_length(length);
+  DropBody();
+  parser_.reset();
+  registry_->Writing(this, response_->body().size());
   SetDeadline(registry_->options().write_timeout);
   // A HEAD's answer has a Content-Length and no body: only the header is written.
   WithStream([this, keep_alive](auto& stream) {
     http::async_write(stream, *response_,
                       [self = shared_from_this(), keep_alive](error_code error, size_t) {
                         self->response_.reset();
+                        self->registry_->Written(self.get());
                         if (error) return self->Close();
                         if (!keep_alive) return self->Linger();
                         self->WaitForRequest(self->registry_->options().idle_timeout);
@@ -339,6 +361,7 @@ void HttpSession::Drain() {
 
 void HttpSession::Close() {
   phase_ = Phase::kClosing;
+  DropBody();
   if (gone_) gone_->store(true);
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);

@@ -38,6 +38,13 @@ class SessionRegistry {
   virtual bool stopping() const = 0;
   virtual void Idle(HttpSession* session) = 0;  // waits for a request: may be closed to make room
   virtual void Busy(HttpSession* session) = 0;
+  // Room for a body of so many bytes, kept until it is dropped. False: there is none.
+  virtual bool HoldBody(size_t bytes) = 0;
+  virtual void DropBody(size_t bytes) = 0;
+  // An answer of so many bytes waits for its client; the oldest of all makes room when there is
+  // none.
+  virtual void Writing(HttpSession* session, size_t bytes) = 0;
+  virtual void Written(HttpSession* session) = 0;
   virtual void Closed(HttpSession* session) = 0;  // the first call counts
   virtual void Refused(const char* reason) = 0;
 };
@@ -73,6 +80,8 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void ReadBody();
   void OnBody(boost::beast::error_code error);
   void SendContinue();
+  bool HoldBody();
+  void DropBody();
   void Dispatch();
   void OnReadError(boost::beast::error_code error);
   void SetDeadline(std::chrono::milliseconds after);
@@ -99,6 +108,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   bool keep_alive_ = false;
   bool watching_ = false;
   size_t lingered_bytes_ = 0;
+  size_t held_bytes_ = 0;  // of the request under way
   std::string peer_;
   std::shared_ptr<std::atomic<bool>> gone_;  // of the request under way
 };

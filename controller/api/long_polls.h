@@ -38,6 +38,8 @@ class LongPolls {
   // Resumes everything as expired and parks nothing any more; nothing is resumed after it returns.
   // Idempotent, but not from two threads at once.
   void Stop();
+  // Drops the calls whose client has left; nothing of theirs is resumed.
+  void ForgetGone();
   size_t size() const;
 
  private:
@@ -49,7 +51,6 @@ class LongPolls {
 
   void Ready(uint64_t id);
   void Run(std::stop_token stop);
-  void ForgetGone();
 
   const size_t capacity_;
   mutable std::mutex mutex_;  // guards what follows; never held while a Watch is made or destroyed

@@ -75,8 +75,9 @@ struct Config {
   int64_t api_max_connections = 1'024;                  // api.maxConnections
   int64_t api_max_header_bytes = 16'384;                // api.maxHeaderBytes
   int64_t api_max_body_bytes = 1'048'576;               // api.maxBodyBytes
-  DurationNs api_idle_timeout = 60 * kSecond;           // api.idleTimeout
-  DurationNs api_request_timeout = 60 * kSecond;        // api.requestTimeout
+  int64_t api_max_requests_per_caller = 256;            // api.maxRequestsPerCaller: at once
+  DurationNs api_idle_timeout = 60 * kSecond;           // api.idleTimeout: between requests
+  DurationNs api_request_timeout = 60 * kSecond;        // api.requestTimeout: of a body or answer
 
   std::string metrics_listen = "127.0.0.1:9090";  // metrics.listen: /livez, /readyz and /metrics
 

@@ -47,6 +47,8 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"api.tls.keyFile", &config->api_tls_key_file},
       {"api.maxConnections", ConfigNumber{&config->api_max_connections, 1, 1'000'000}},
       {"api.maxHeaderBytes", ConfigNumber{&config->api_max_header_bytes, 1'024, kMaxBytes}},
+      {"api.maxRequestsPerCaller",
+       ConfigNumber{&config->api_max_requests_per_caller, 1, 1'000'000}},
       {"api.maxBodyBytes", ConfigNumber{&config->api_max_body_bytes, 1'024, kMaxBytes}},
       {"api.idleTimeout", ConfigDuration{&config->api_idle_timeout}},
       {"api.requestTimeout", ConfigDuration{&config->api_request_timeout}},

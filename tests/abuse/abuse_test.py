@@ -52,7 +52,7 @@ class Served:
         end = time.monotonic() + PATIENCE
         while self.descriptors() > descriptors:
             assert time.monotonic() < end, f"{self.descriptors()} descriptors are open, there were {descriptors}"
-            assert self.honest() < 2
+            assert self.honest() < 5
 
 
 def warm_up(served):
@@ -64,8 +64,8 @@ def warm_up(served):
         for client in clients:
             assert client.answer()[0] == 200
             client.socket.close()
-        for name in ("json_bombs", "protobuf_bombs"):  # a body of the size that is allowed, parsed
-            getattr(attacks, name)(served)
+        for fill in (attacks.huge_bodies, attacks.json_bombs, attacks.protobuf_bombs):
+            fill(served)  # bodies up to the limit of all together, and of one, parsed
 
 
 def many_idle(served):
@@ -76,7 +76,7 @@ def many_idle(served):
         idle.append(socket.create_connection((HOST, served.port), timeout=10))
         if number % 500 == 0:
             slowest = max(slowest, served.honest())
-    assert slowest < 2, f"an honest client waited {slowest:.1f} s"
+    assert slowest < 5, f"an honest client waited {slowest:.1f} s"
     for connection in idle:
         connection.close()
 
@@ -108,7 +108,7 @@ def main():
             begin = time.monotonic()
             attack(served)
             waited = served.honest()
-            assert waited < 2, f"after {attack.__name__} an honest client waited {waited:.1f} s"
+            assert waited < 5, f"after {attack.__name__} an honest client waited {waited:.1f} s"
             print(f"{attack.__name__}: {time.monotonic() - begin:.1f} s, {served.rss() >> 20} MiB", flush=True)
         served.settle(open_before)
         after = served.rss()

@@ -74,6 +74,7 @@ int Serve() {
   options.service.graphs = &graphs;
   options.service.auth = auth->get();
   options.service.metrics = &metrics;
+  options.service.max_requests_per_caller = 0;  // without authentication all are one caller
   const auto server = ApiServer::Start(options);
   CHECK(server.ok());
   std::printf("port %u\n", static_cast<unsigned>((*server)->port()));

@@ -38,6 +38,7 @@ api:
   maxConnections: {{ int .Values.api.maxConnections }}
   maxHeaderBytes: {{ int .Values.api.maxHeaderBytes }}
   maxBodyBytes: {{ int .Values.api.maxBodyBytes }}
+  maxRequestsPerCaller: {{ int .Values.api.maxRequestsPerCaller }}
   idleTimeout: {{ .Values.api.idleTimeout }}
   requestTimeout: {{ .Values.api.requestTimeout }}
 metrics:
