@@ -189,7 +189,8 @@ Result<std::shared_ptr<const pb::Message>> ApiServiceOverTable::Decode(
     RETURN_IF_ERROR(ApplyQuery(*query, exchange.method->inner, *message));
     for (const auto& [name, value] : exchange.rest.values) {
       const auto* field = message->GetDescriptor()->FindFieldByName(name);
-      if (field != nullptr) message->GetReflection()->ClearField(message.get(), field);
+      if (field != nullptr && message->GetReflection()->HasField(*message, field))
+        return FieldError(name, "given twice: it stands in the path");
     }
     RETURN_IF_ERROR(ApplyQuery(exchange.rest.values, "", *message));
   }

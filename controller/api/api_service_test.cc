@@ -168,6 +168,8 @@ TEST_F(ApiServiceTest, MistakesAreErrorsThatNameTheField) {
                          {"events?wait_ms=60001", "wait_ms"},
                          {"events?partition_patterns=a/***", "filter.partition_patterns"},
                          {"events?graph=ops", "graph"},
+                         {"wants/w1?want_id=w2", "want_id"},
+                         {"partitions/a?ref=b", "ref"},
                          {"wants?x=%zz", "query"}}) {
     const TestResponse response = Rest(c.target);
     ASSERT_EQ(response.status, 400) << c.target << response.body;

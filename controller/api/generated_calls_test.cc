@@ -98,11 +98,17 @@ class GeneratedCalls : public ApiServiceTest {
                                    const FieldValue& value) {
     const auto base = Base(method);
     if (path.size() == 1) base->GetReflection()->ClearField(base.get(), path[0]);
-    if (way == Way::kJson) {
-      if (!value.json) return std::nullopt;
+    const bool creates = method.access.verb == "create";
+    if (way == Way::kJson || (way == Way::kRest && creates)) {
+      if (!value.json || (way == Way::kRest && method.rest_path.empty())) return std::nullopt;
       Json request = JsonOf(*base);
       PutJson(path, *value.json, request);
-      return PostTo(method, "application/json", request.dump());
+      if (way == Way::kJson) return PostTo(method, "application/json", request.dump());
+      const std::string body = request.dump();
+      return client_->Ask("POST /api/v1/graphs/sales/" + method.rest_path +
+                          " HTTP/1.1\r\nHost: h\r\nAuthorization: alice\r\nContent-Type: "
+                          "application/json\r\nContent-Length: " +
+                          std::to_string(body.size()) + "\r\n\r\n" + body);
     }
     if (way == Way::kBinary) {
       if (!value.wire) return std::nullopt;
