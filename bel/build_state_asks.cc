@@ -54,7 +54,7 @@ void BuildState::CreateWant(Index index, const WantView& event, TimeNs now) {
   want.delete_after = Seconds(event.delete_after_seconds);
   want.priority = event.priority;
   want.suspend = event.suspend;
-  want.source = static_cast<v1::SourceTypeCode>(event.source.source_type.code);
+  want.source = MakeAskedBy(event.source.source_type.code, event.source.authenticated);
   want.source_name = event.source.name;
   want.comment = event.comment;
   want.correlation_id = event.correlation_id;
@@ -102,7 +102,7 @@ void BuildState::CreateTaint(Index index, const TaintView& event, TimeNs now) {
   taint.created_at = event.created_at ? event.created_at : now;
   taint.created_idx = idx_;
   taint.cascade = event.cascade == v1::CASCADE_DOWNSTREAM;
-  taint.source = static_cast<v1::SourceTypeCode>(event.source_type.code);
+  taint.source = MakeAskedBy(event.source_type.code, event.source_authenticated);
   taint.source_name = event.source_name;
   taint.comment = event.comment;
   taint.globs.clear();

@@ -166,6 +166,22 @@ struct Build {
   int64_t last_idx = 0;
 };
 
+// How something was asked for: a SourceTypeCode, and above it whether the API knew its caller. One
+// number, so that states from before that mark read as claims.
+enum class AskedBy : int32_t {};
+inline constexpr int32_t kAuthenticatedSource = 1 << 16;
+
+constexpr AskedBy MakeAskedBy(int32_t code, bool authenticated) {
+  return static_cast<AskedBy>((code & (kAuthenticatedSource - 1)) |
+                              (authenticated ? kAuthenticatedSource : 0));
+}
+constexpr v1::SourceTypeCode CodeOf(AskedBy asked) {
+  return static_cast<v1::SourceTypeCode>(static_cast<int32_t>(asked) & (kAuthenticatedSource - 1));
+}
+constexpr bool IsAuthenticated(AskedBy asked) {
+  return (static_cast<int32_t>(asked) & kAuthenticatedSource) != 0;
+}
+
 struct Want {
   EntityId id;  // uid of the object
   CompactText name;
@@ -179,7 +195,7 @@ struct Want {
   std::optional<DurationNs> delete_after;
   int32_t priority = 0;
   bool suspend = false;
-  v1::SourceTypeCode source = v1::CLI_MANUAL;
+  AskedBy source{};
   CompactText source_name;
   CompactText comment;
   CompactText correlation_id;
@@ -212,7 +228,7 @@ struct Taint {
   IndexList instances;   // hit directly
   IndexList downstream;  // hit by cascade
   IndexList runs;        // live runs whose product is tainted when it comes
-  v1::SourceTypeCode source = v1::CLI_MANUAL;
+  AskedBy source{};
   std::string source_name;
   std::string comment;
   TimeNs created_at = 0;

@@ -150,7 +150,8 @@ const WireTable& BuildCancelTable() {
 const WireTable& WantTable() {
   static const WireTable source =
       Table<v1::WantSource>({{1, Op::kSub, offsetof(SourceView, source_type), &SourceTypeTable()},
-                             {100, Op::kText, offsetof(SourceView, name)}});
+                             {100, Op::kText, offsetof(SourceView, name)},
+                             {101, Op::kFlag, offsetof(SourceView, authenticated)}});
   static const WireTable table =
       Table<v1::WantEvent>({{1, Op::kList, offsetof(WantView, requested_partitions)},
                             {2, Op::kText, offsetof(WantView, want_id)},
@@ -186,7 +187,8 @@ const WireTable& TaintTable() {
                              {105, Op::kList, offsetof(TaintView, tainted_instances)},
                              {106, Op::kList, offsetof(TaintView, tainted_run_ids)},
                              {107, Op::kList, offsetof(TaintView, downstream_instances)},
-                             {109, Op::kText, offsetof(TaintView, source_name)}});
+                             {109, Op::kText, offsetof(TaintView, source_name)},
+                             {110, Op::kFlag, offsetof(TaintView, source_authenticated)}});
   return table;
 }
 

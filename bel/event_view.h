@@ -177,6 +177,7 @@ struct SourceTypeView {
 struct SourceView {
   SourceTypeView source_type;
   Text name;
+  bool authenticated = false;
 };
 
 struct WantView {
@@ -198,6 +199,7 @@ struct TaintView {
   SourceTypeView source_type;
   Text comment, taint_id, name, source_name;
   int32_t lifecycle = 0, cascade = 0;
+  bool source_authenticated = false;
 };
 
 struct JobDefinitionView {

@@ -227,9 +227,10 @@ v1::PartitionWantSummary WantRow(const QueryView& view, Index index) {
   out.set_suspend(want.suspend);
   out.set_correlation_id(want.correlation_id);
   out.set_generation(want.generation);
-  out.mutable_source()->mutable_source_type()->set_code(want.source);
-  out.mutable_source()->mutable_source_type()->set_name(NameOf(want.source));
+  out.mutable_source()->mutable_source_type()->set_code(CodeOf(want.source));
+  out.mutable_source()->mutable_source_type()->set_name(NameOf(CodeOf(want.source)));
   out.mutable_source()->set_name(want.source_name);
+  out.mutable_source()->set_authenticated(IsAuthenticated(want.source));
   out.set_total_partitions(want.partitions.size());
   for (const v1::PartitionRange& range : want.ranges) *out.add_ranges() = range;
   for (size_t i = 0; i < std::min(want.partitions.size(), kMaxRefsInRow); ++i) {

@@ -57,9 +57,10 @@ v1::PartitionTaintSummary TaintRow(const QueryView& view, Index index) {
   row.set_status_name(NameOf(taint.status));
   row.set_tainted_at(static_cast<uint64_t>(taint.created_at));
   row.set_tainted_time(TimeText(taint.created_at));
-  row.mutable_source()->set_code(taint.source);
-  row.mutable_source()->set_name(NameOf(taint.source));
+  row.mutable_source()->set_code(CodeOf(taint.source));
+  row.mutable_source()->set_name(NameOf(CodeOf(taint.source)));
   row.set_source_name(taint.source_name);
+  row.set_source_authenticated(IsAuthenticated(taint.source));
   row.set_comment(taint.comment);
   row.set_cascade(taint.cascade ? v1::CASCADE_DOWNSTREAM : v1::CASCADE_NONE);
   row.mutable_globs()->Add(taint.globs.begin(), taint.globs.end());

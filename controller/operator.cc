@@ -15,6 +15,7 @@
 #include "controller/config/command_line.h"
 #include "controller/kube/kube_cluster.h"
 #include "controller/kube/lease.h"
+#include "controller/kube/object_writer.h"
 #include "controller/kube/review_client.h"
 #include "controller/log_collection.h"
 #include "controller/metrics/graph_metrics.h"
@@ -64,7 +65,9 @@ struct Operator::Parts {
   Metrics metrics;
   std::unique_ptr<kube::ApiClient> client;
   std::unique_ptr<kube::ApiClient> lease_client;
-  std::unique_ptr<kube::ApiClient> review_client;  // asks about callers, also while not leading
+  // For the API, also while not leading: not fenced with the lease.
+  std::unique_ptr<kube::ApiClient> review_client;  // asks about callers
+  std::unique_ptr<kube::ApiClient> put_client;     // creates what they put
   std::string cluster_uid;
   std::string holder;
   std::unique_ptr<Storage> storage;
@@ -78,6 +81,7 @@ struct Operator::Parts {
   std::unique_ptr<FollowedLogs> followed;  // in Postgres, where another replica may lead
   std::unique_ptr<ServedGraphs> graphs;
   std::unique_ptr<kube::KubeReviewClient> reviews;
+  std::unique_ptr<kube::ObjectWriter> objects;
   std::unique_ptr<Authenticator> auth;
   std::unique_ptr<ApiServer> api;
 };
@@ -117,6 +121,7 @@ Status Operator::SetUp() {
   ASSIGN_OR_RETURN(parts_->client, kube::ApiClient::Create(access, options));
   options.may_write = nullptr;
   ASSIGN_OR_RETURN(parts_->review_client, kube::ApiClient::Create(access, options));
+  ASSIGN_OR_RETURN(parts_->put_client, kube::ApiClient::Create(access, options));
   options.qps = 0;
   ASSIGN_OR_RETURN(parts_->lease_client, kube::ApiClient::Create(access, options));
   parts_->holder = config_.pod_name.empty() ? "databuild-" + RandomUuid() : config_.pod_name;
@@ -303,6 +308,7 @@ Status Operator::StartGraphs() {
   workers.max_runs = static_cast<uint32_t>(config_.max_runs);
   workers.planner.max_runs_per_graph = static_cast<uint32_t>(config_.max_runs_per_graph);
   workers.planner.keep_finished_jobs = config_.keep_finished_jobs;
+  workers.planner.callers_known = config_.api_caller_policy;
   for (const PeerConfig& peer : config_.peers) {
     Peer& known = workers.planner.peers.emplace_back(Peer{peer.name, peer.graph, {}});
     for (const std::string& pattern : peer.patterns) {
@@ -405,6 +411,8 @@ Status Operator::StartApi() {
   options.http.body_timeout = options.http.write_timeout = Millis(config_.api_request_timeout);
   options.service.graphs = parts_->graphs.get();
   options.service.auth = parts_->auth.get();
+  parts_->objects = std::make_unique<kube::ObjectWriter>(*parts_->put_client);
+  options.service.objects = parts_->objects.get();
   options.service.metrics = &parts_->metrics;
   // Without authentication everybody is the same caller.
   options.service.max_requests_per_caller =

@@ -6,6 +6,7 @@
 
 #include "bel/event_log.h"
 #include "bel/query_page.h"
+#include "controller/api/audit.h"
 #include "controller/api/graph_source.h"
 
 namespace databuild {
@@ -53,8 +54,12 @@ Result<std::string> Admission::GraphOf(std::initializer_list<std::string> named)
 Status Admission::Admit(const Method& method, Call& call) const {
   AccessQuestion question = method.access;
   question.graph = call.graph;
-  RETURN_IF_ERROR(auth_.Authorize(call.caller, question));
+  if (const Status allowed = auth_.Authorize(call.caller, question); !allowed.ok()) {
+    AuditRefusal(call, method, allowed.error());
+    return allowed.error();
+  }
   call.source = &graphs_;
+  call.objects = objects_;
   call.log = graphs_.Log(call.graph);
   if (call.log != nullptr) return {};
   return Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};

@@ -11,8 +11,9 @@ namespace databuild {
 
 class Admission {
  public:
-  // Both outlive it.
-  Admission(const GraphSource& graphs, Authenticator& auth) : graphs_(graphs), auth_(auth) {}
+  // All outlive it. objects == nullptr: no writes.
+  Admission(const GraphSource& graphs, Authenticator& auth, ObjectCreator* objects)
+      : graphs_(graphs), auth_(auth), objects_(objects) {}
 
   // The one graph that all non-empty names agree on; without any the only one there is. `named`:
   // from the path, the request, the header.
@@ -21,12 +22,14 @@ class Admission {
   static std::string GraphField(const google::protobuf::Message& request);
 
   // Rights first, so that a stranger does not learn which graphs there are. `call` has caller,
-  // request and graph; gets source and log.
+  // request and graph; gets the rest.
+  // A refusal leaves an audit line.
   Status Admit(const Method& method, Call& call) const;
 
  private:
   const GraphSource& graphs_;
   Authenticator& auth_;
+  ObjectCreator* const objects_;
 };
 
 }  // namespace databuild

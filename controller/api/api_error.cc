@@ -41,7 +41,7 @@ std::string FieldOf(const std::string& message) {
   if (end == std::string::npos || end == 0) return "";
   const std::string field = message.substr(0, end);
   const bool is_path = field.find_first_not_of(
-                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.[]") ==
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.[]-") ==
                        std::string::npos;
   return is_path ? field : "";
 }

@@ -15,11 +15,13 @@ namespace databuild {
 
 class GraphSource;
 class Metrics;
+class ObjectCreator;
 
 struct ApiServiceOptions {
-  const GraphSource* graphs = nullptr;  // all three outlive the service
+  const GraphSource* graphs = nullptr;  // all of them outlive the service
   Authenticator* auth = nullptr;
-  Metrics* metrics = nullptr;  // may be null
+  ObjectCreator* objects = nullptr;  // may be null: then nothing can be written here
+  Metrics* metrics = nullptr;        // may be null
   int workers = 8;
   size_t max_queue = 1'024;       // requests in line for a worker; over it: unavailable
   size_t max_long_polls = 1'024;  // over it a waiting call is answered at once

@@ -101,7 +101,7 @@ TEST_F(ApiServiceTest, AnswersSayHowOldTheyMayBeWhileTheStorageIsAway) {
 }
 
 TEST_F(ApiServiceTest, WhatIsNotInTheTableDoesNotExist) {
-  TestResponse response = Rpc("DataBuildService/PutWants", "{}");
+  TestResponse response = Rpc("DataBuildService/DeleteWants", "{}");
   EXPECT_EQ(response.status, 404);
   EXPECT_EQ(Code(response), "unimplemented");
   EXPECT_EQ(Code(Rpc("Nobody/Nothing", "{}")), "unimplemented");

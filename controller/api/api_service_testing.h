@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include "bel/memory_storage.h"
 #include "controller/api/api_server.h"
 #include "controller/api/graph_source.h"
+#include "controller/api/object_creator.h"
 #include "controller/api/test_client.h"
 #include "controller/metrics/metrics.h"
 
@@ -62,6 +64,7 @@ class NamedCallers final : public Authenticator {
     if (!header) return Error{Errc::kUnauthenticated, "say your name"};
     Caller caller;
     caller.name = *header;
+    caller.token_hash = "hash of " + caller.name;
     return caller;
   }
   Status Authorize(const Caller& caller, const AccessQuestion& question) override {
@@ -76,6 +79,40 @@ class NamedCallers final : public Authenticator {
   std::vector<std::string> asked;
 };
 
+// Objects as an API server would hold them, by name; what happens then is the test's.
+class KeptObjects final : public ObjectCreator {
+ public:
+  Result<std::string> Create(const NewObject& object,
+                             std::chrono::steady_clock::time_point) override {
+    std::function<Status(const NewObject&, const std::string&)> told;
+    std::string uid;
+    {
+      std::lock_guard lock(mutex);
+      const auto [kept, fresh] = objects.try_emplace(object.graph + "/" + object.name, object);
+      if (!fresh && kept->second.request != object.request)
+        return Error{Errc::kAlreadyExists, "idempotency_key: it was used for another request"};
+      uid = "uid-" + object.name;
+      if (fresh) told = on_create;
+    }
+    if (told == nullptr) return uid;
+    const Status done = told(object, uid);
+    if (done.ok()) return uid;
+    std::lock_guard lock(mutex);
+    objects.erase(object.graph + "/" + object.name);
+    return done.error();
+  }
+  std::vector<NewObject> All() {
+    std::lock_guard lock(mutex);
+    std::vector<NewObject> all;
+    for (const auto& [name, object] : objects) all.push_back(object);
+    return all;
+  }
+
+  std::mutex mutex;
+  std::map<std::string, NewObject> objects;
+  std::function<Status(const NewObject&, const std::string& uid)> on_create;
+};
+
 // A service with the graph "sales" and a client.
 class ApiServiceTest : public testing::Test {
  protected:
@@ -85,6 +122,7 @@ class ApiServiceTest : public testing::Test {
     AddGraph("sales");
     if (options_.service.graphs == nullptr) options_.service.graphs = &graphs_;
     options_.service.auth = &auth_;
+    options_.service.objects = &objects_;
     options_.service.metrics = &metrics_;
     server_ = std::move(ApiServer::Start(options_).value());
     client_ = std::make_unique<TestClient>(server_->port());
@@ -107,6 +145,12 @@ class ApiServiceTest : public testing::Test {
     return client_->Ask("GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n");
   }
   TestResponse Rest(const std::string& rest) { return Get("/api/v1/graphs/sales/" + rest); }
+  TestResponse Post(
+      const std::string& rest, const std::string& body,
+      const std::string& headers = "Authorization: alice\r\nContent-Type: application/json\r\n") {
+    return client_->Ask("POST /api/v1/graphs/sales/" + rest + " HTTP/1.1\r\nHost: h\r\n" + headers +
+                        "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  }
   TestResponse Rpc(const std::string& method, const std::string& body,
                    const std::string& headers = "Content-Type: application/json\r\n") {
     return client_->Ask("POST /databuild.v1." + method +
@@ -119,6 +163,7 @@ class ApiServiceTest : public testing::Test {
   TickingClock clock_;
   LogGraphs graphs_;
   NamedCallers auth_;
+  KeptObjects objects_;
   Metrics metrics_;
   ApiServerOptions options_;  // of the server that SetUp starts
   std::unique_ptr<ApiServer> server_;

@@ -1,7 +1,6 @@
 #include "controller/api/auth.h"
 
 #include <arpa/inet.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -9,6 +8,7 @@
 #include <set>
 
 #include "bel/base/check.h"
+#include "bel/base/crypto.h"
 #include "controller/api/expiring_cache.h"
 #include "controller/metrics/metrics.h"
 
@@ -16,16 +16,6 @@ namespace databuild {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 16 * 1024;
-
-std::string Sha256Hex(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  CHECK(EVP_Digest(text.data(), text.size(), digest, &length, EVP_sha256(), nullptr) == 1);
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string hex;
-  for (unsigned int i = 0; i < length; ++i) hex += {kHex[digest[i] >> 4], kHex[digest[i] & 15]};
-  return hex;
-}
 
 bool IsLoopbackAddress(const std::string& address) {
   in_addr v4{};

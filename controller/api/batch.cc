@@ -4,6 +4,7 @@
 
 #include "bel/query_page.h"
 #include "controller/api/api_error.h"
+#include "controller/api/write_methods.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
@@ -37,6 +38,7 @@ struct Batch {
   const MethodTable& table;
   const Admission& admission;
   const Call& call;
+  const std::chrono::steady_clock::time_point create_by;
 };
 
 Status AnswerEntry(const Batch& batch, const v1::RequestContainer& entry,
@@ -49,10 +51,13 @@ Status AnswerEntry(const Batch& batch, const v1::RequestContainer& entry,
   if (method == nullptr) return FieldError(field->name(), "a batch cannot hold this call");
   Call call;
   call.caller = batch.call.caller;
+  call.request_id = batch.call.request_id;
+  call.peer = batch.call.peer;
   std::shared_ptr<pb::Message> request(method->request->New());
   request->CopyFrom(entry.GetReflection()->GetMessage(entry, field));
   call.request = request;
   call.last_try = true;  // nothing waits
+  call.create_by = batch.create_by;
   const std::string own = Admission::GraphField(*request);
   ASSIGN_OR_RETURN(call.graph, batch.admission.GraphOf({own.empty() ? batch.call.graph : own}));
   RETURN_IF_ERROR(batch.admission.Admit(*method, call));
@@ -84,10 +89,11 @@ Result<Outcome> HandleBatch(const MethodTable& table, const Admission& admission
     return FieldError("requests", "at most " + std::to_string(kMaxBatch) + ", got " +
                                       std::to_string(request.requests().size()));
   }
+  const Batch calls{table, admission, batch, std::chrono::steady_clock::now() + kCreateTime};
   auto response = std::make_shared<v1::BatchedResponse>();
   for (const auto& [key, entry] : request.requests()) {
     v1::ResponseContainer answer;
-    const Status answered = AnswerEntry({table, admission, batch}, entry, answer);
+    const Status answered = AnswerEntry(calls, entry, answer);
     if (answered.ok()) {
       (*response->mutable_responses())[key] = std::move(answer);
       continue;

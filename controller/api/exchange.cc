@@ -2,16 +2,38 @@
 
 #include <algorithm>
 
+#include "bel/base/log.h"
+#include "bel/base/uuid.h"
 #include "bel/event_log.h"
 #include "controller/api/api_error.h"
 #include "controller/api/message_codec.h"
 #include "controller/metrics/metrics.h"
 
 namespace databuild {
+namespace {
+
+constexpr char kRequestIdHeader[] = "x-request-id";
+constexpr size_t kMaxRequestId = 128;
+constexpr size_t kMaxLoggedPath = 256;
+
+// The caller's own id of the request, if it can stand in headers and log lines; else a new one.
+std::string RequestIdOf(const HttpRequest& request) {
+  const std::string id(request.Header(kRequestIdHeader).value_or(""));
+  const bool usable =
+      !id.empty() && id.size() <= kMaxRequestId &&
+      id.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=@") ==
+          std::string::npos;
+  return usable ? id : RandomUuid();
+}
+
+}  // namespace
 
 Exchange::Exchange(HttpRequest arrived_request, std::shared_ptr<HttpReply> its_reply,
                    Metrics* metrics)
     : request(std::move(arrived_request)), reply(std::move(its_reply)), metrics_(metrics) {
+  call.request_id = RequestIdOf(request);
+  call.peer = request.peer;
   if (metrics_ != nullptr) metrics_->Add(Metric::kApiInFlight, {}, 1);
 }
 
@@ -73,9 +95,21 @@ void Exchange::SucceedWith(std::string json) {
 }
 
 void Exchange::Send(HttpResponse response, const char* code) {
+  const std::string name = method == nullptr ? "other" : method->name;
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - arrived;
+  response.headers.emplace_back("X-Request-Id", call.request_id);
+  LogDebug("request", {{"method", name},
+                       {"verb", request.method},
+                       {"path", std::string_view(request.path).substr(0, kMaxLoggedPath)},
+                       {"graph", call.graph},
+                       {"caller", call.caller.name},
+                       {"code", code},
+                       {"status", response.status},
+                       {"seconds", took.count()},
+                       {"bytes", response.body.size()},
+                       {"request_id", call.request_id},
+                       {"peer", call.peer}});
   if (metrics_ != nullptr) {
-    const std::string name = method == nullptr ? "other" : method->name;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - arrived;
     metrics_->Add(Metric::kApiRequests, {name, code});
     metrics_->Observe(Metric::kApiDuration, {name}, took.count());
   }

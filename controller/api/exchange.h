@@ -34,6 +34,8 @@ class Exchange {
   const Method* method = nullptr;  // nullptr: none matched
   RestMatch rest;
   Call call;
+  MethodHandler again;    // of a call that was handled before and waits; empty: its method's
+  int64_t min_index = 0;  // databuild-min-index: the log must have come there
   const std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
   std::optional<std::chrono::steady_clock::time_point> client_deadline;  // Connect-Timeout-Ms
   std::shared_ptr<const void> budget;  // the caller's share, while this is under way

@@ -3,9 +3,10 @@
 #include "bel/event_log.h"
 #include "bel/query.h"
 #include "controller/api/event_methods.h"
-#include "controller/api/log_methods.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/http_message.h"
+#include "controller/api/log_methods.h"
+#include "controller/api/write_methods.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
@@ -109,7 +110,7 @@ const Method* MethodTable::FindRpc(const std::string& path) const {
   return nullptr;
 }
 
-RestMatch MethodTable::FindRest(const std::string& path) const {
+RestMatch MethodTable::FindRest(const std::string& verb, const std::string& path) const {
   RestMatch match;
   const std::string_view view(path);
   if (!view.starts_with(kRestPrefix)) return match;
@@ -121,6 +122,12 @@ RestMatch MethodTable::FindRest(const std::string& path) const {
     if (method.rest_path.empty()) continue;
     auto values = MatchPath(method.rest_path, rest.substr(slash + 1));
     if (!values) continue;
+    const std::string own = method.RestVerb();
+    if ((verb == "HEAD" ? "GET" : verb) != own) {
+      match.allow += (match.allow.empty() ? "" : ", ") + (own == "GET" ? "GET, HEAD" : own);
+      continue;
+    }
+    match.allow.clear();
     match.method = &method;
     match.graph = *graph;
     match.values = std::move(*values);
@@ -145,10 +152,14 @@ MethodTable MakeMethodTable() {
        &ListWantsRequest::default_instance(), Query(&ListWants, false)},
       {kService, "GetWantSummary", "wants/{want_id}", "", Access("get", "wants"),
        &WantSummaryRequest::default_instance(), Query(&GetWantSummary, true)},
+      {kService, "PutWants", "wants", "", Access("create", "wants"),
+       &PutWantsRequest::default_instance(), HandlePutWants},
       {kService, "ListTaints", "taints", "", Access("list", "taints"),
        &ListTaintsRequest::default_instance(), Query(&ListTaints, false)},
       {kService, "GetTaintSummary", "taints/{taint_id}", "", Access("get", "taints"),
        &TaintSummaryRequest::default_instance(), Query(&GetTaintSummary, false)},
+      {kService, "PutTaints", "taints", "", Access("create", "taints"),
+       &PutTaintsRequest::default_instance(), HandlePutTaints},
       {kService, "ListBuildRequests", "builds", "", Access("list", "wants"),
        &ListBuildsRequest::default_instance(), Query(&ListBuildRequests, false)},
       {kService, "GetBuildSummary", "builds/{build_id}", "", Access("get", "wants"),

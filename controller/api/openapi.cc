@@ -160,17 +160,26 @@ class Document {
     if (const size_t star = path.find("*}"); star != std::string::npos) path.erase(star, 1);
     Json parameters = Json::array({Parameter("graph", "path", {{"type", "string"}}, "the graph")});
     std::set<std::string> taken{"graph"};
-    AddParameters(*rpc.input_type(), path, taken, parameters);
+    if (!method.Writes()) {
+      AddParameters(*rpc.input_type(), path, taken, parameters);
+      parameters.push_back(Parameter("databuild-min-index", "header", {{"type", "string"}},
+                                     "wait at most 2 s until the log has this index"));
+    }
     if (!method.inner.empty()) {
       AddParameters(*rpc.input_type()->FindFieldByName(method.inner)->message_type(), path, taken,
                     parameters);
     }
-    paths_["/api/v1/graphs/{graph}/" + path]["get"] = {
-        {"operationId", method.name},
-        {"summary", Comment(rpc)},
-        {"tags", Json::array({rpc.service()->name()})},
-        {"parameters", std::move(parameters)},
-        {"responses", Responses(*rpc.output_type(), Style::kRest)}};
+    Json operation{{"operationId", method.name},
+                   {"summary", Comment(rpc)},
+                   {"tags", Json::array({rpc.service()->name()})},
+                   {"parameters", std::move(parameters)},
+                   {"responses", Responses(*rpc.output_type(), Style::kRest)}};
+    if (method.Writes()) {
+      operation["requestBody"] = {{"required", true},
+                                  {"content", Content(Reference(*rpc.input_type(), Style::kRest))}};
+    }
+    paths_["/api/v1/graphs/{graph}/" + path][method.Writes() ? "post" : "get"] =
+        std::move(operation);
   }
 
   static Json Parameter(const std::string& name, const char* in, Json schema,

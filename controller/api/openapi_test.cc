@@ -27,12 +27,17 @@ TEST(OpenApiTest, HoldsEveryMethodAtEachOfItsDoorsAndNothingElse) {
     EXPECT_TRUE(document["paths"][rpc].contains("post")) << rpc;
     doors += method.rest_path.empty() ? 1 : 2;
   }
-  EXPECT_EQ(document["paths"].size(), doors);
+  size_t operations_found = 0;
   for (const auto& [path, operations] : document["paths"].items()) {
+    operations_found += operations.size();
     for (const auto& [verb, operation] : operations.items()) {
       EXPECT_NE(operation["summary"], "") << path;
+      const bool body = operation.contains("requestBody");
+      EXPECT_EQ(body, verb == "post") << path;
     }
   }
+  EXPECT_EQ(operations_found, doors);
+  EXPECT_TRUE(document["paths"]["/api/v1/graphs/{graph}/wants"].contains("post"));
   CheckReferences(document, document);
 }
 

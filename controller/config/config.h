@@ -70,14 +70,17 @@ struct Config {
   std::string api_listen = "127.0.0.1:8080";            // api.listen
   std::string api_auth = "kubernetes";                  // api.auth, --auth; none: only on loopback
   std::vector<std::string> api_audiences{"databuild"};  // api.audiences: of tokens reviewed
-  std::string api_tls_cert_file;                        // api.tls.certFile; both or none
-  std::string api_tls_key_file;                         // api.tls.keyFile
-  int64_t api_max_connections = 1'024;                  // api.maxConnections
-  int64_t api_max_header_bytes = 16'384;                // api.maxHeaderBytes
-  int64_t api_max_body_bytes = 1'048'576;               // api.maxBodyBytes
-  int64_t api_max_requests_per_caller = 256;            // api.maxRequestsPerCaller: at once
-  DurationNs api_idle_timeout = 60 * kSecond;           // api.idleTimeout: between requests
-  DurationNs api_request_timeout = 60 * kSecond;        // api.requestTimeout: of a body or answer
+  // api.callerPolicy: whether admission lets nobody but this operator write the annotation
+  // databuild.dev/caller, as the chart's policy does. Only then a source is more than a claim.
+  bool api_caller_policy = false;
+  std::string api_tls_cert_file;                  // api.tls.certFile; both or none
+  std::string api_tls_key_file;                   // api.tls.keyFile
+  int64_t api_max_connections = 1'024;            // api.maxConnections
+  int64_t api_max_header_bytes = 16'384;          // api.maxHeaderBytes
+  int64_t api_max_body_bytes = 1'048'576;         // api.maxBodyBytes
+  int64_t api_max_requests_per_caller = 256;      // api.maxRequestsPerCaller: at once
+  DurationNs api_idle_timeout = 60 * kSecond;     // api.idleTimeout: between requests
+  DurationNs api_request_timeout = 60 * kSecond;  // api.requestTimeout: of a body or answer
 
   std::string metrics_listen = "127.0.0.1:9090";  // metrics.listen: /livez, /readyz and /metrics
 

@@ -43,6 +43,7 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"api.listen", &config->api_listen},
       {"api.auth", &config->api_auth},
       {"api.audiences", &config->api_audiences},
+      {"api.callerPolicy", &config->api_caller_policy},
       {"api.tls.certFile", &config->api_tls_cert_file},
       {"api.tls.keyFile", &config->api_tls_key_file},
       {"api.maxConnections", ConfigNumber{&config->api_max_connections, 1, 1'000'000}},

@@ -4,7 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "controller/kube/sha256.h"
+#include "bel/base/crypto.h"
 
 namespace databuild::kube {
 
@@ -64,8 +64,10 @@ T Number(const JsonView& value, T fallback, const char* field, Problems& problem
   return static_cast<T>(*number);
 }
 
-SourceClaim DecodeSource(const JsonView& source) {
-  return {source["type"].Str(), source["name"].Str()};
+SourceClaim DecodeSource(const JsonView& object) {
+  const JsonView source = object["spec"]["source"];
+  return {source["type"].Str(), source["name"].Str(),
+          object["metadata"]["annotations"][kCallerAnnotation].Str()};
 }
 
 std::vector<RangeSpec> DecodeRanges(const JsonView& list, Problems& problems) {
@@ -146,7 +148,7 @@ ObservedWant DecodeWant(const JsonView& object) {
   want.delete_after = Duration(spec["deleteAfter"], "spec.deleteAfter", problems);
   want.priority = Number<int32_t>(spec["priority"], 0, "spec.priority", problems);
   want.suspend = spec["suspend"].Bool();
-  want.source = DecodeSource(spec["source"]);
+  want.source = DecodeSource(object);
   want.comment = spec["comment"].Str();
   want.correlation_id = spec["correlationId"].Str();
   want.error = problems.first();
@@ -165,7 +167,7 @@ ObservedTaint DecodeTaint(const JsonView& object) {
   if (cascade != "None" && cascade != "Downstream")
     problems.Add("spec.cascade is neither None nor Downstream");
   taint.cascade_downstream = cascade == "Downstream";
-  taint.source = DecodeSource(spec["source"]);
+  taint.source = DecodeSource(object);
   taint.comment = spec["comment"].Str();
   taint.error = problems.first();
   return taint;

@@ -20,6 +20,9 @@ inline constexpr char kLogIdAnnotation[] = "databuild.dev/log-id";
 inline constexpr char kJobLabelAnnotation[] = "databuild.dev/job-label";
 inline constexpr char kAttemptAnnotation[] = "databuild.dev/attempt";
 inline constexpr char kRetryAnnotation[] = "databuild.dev/retry";
+// On Wants and Taints that the service API made: for whom, and a digest of the request.
+inline constexpr char kCallerAnnotation[] = "databuild.dev/caller";
+inline constexpr char kRequestAnnotation[] = "databuild.dev/request";
 
 // The container of a run's pod that decides the outcome.
 inline constexpr char kJobContainer[] = "job";

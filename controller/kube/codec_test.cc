@@ -69,6 +69,18 @@ TEST(Codec, AWantIsReadWithEveryField) {
   EXPECT_EQ(want.source.name, "alice");
 }
 
+TEST(Codec, TheCallersMarkStandsBesideTheClaim) {
+  const std::string object = R"({"metadata":{"annotations":{"databuild.dev/caller":"bob"}},
+    "spec":{"source":{"type":"ApiRequest","name":"alice"},"partitions":["a"]}})";
+  for (const SourceClaim& source :
+       {Decode(DecodeWant, object).source, Decode(DecodeTaint, object).source}) {
+    EXPECT_EQ(source.type, "ApiRequest");
+    EXPECT_EQ(source.name, "alice");
+    EXPECT_EQ(source.caller, "bob");
+  }
+  EXPECT_EQ(Decode(DecodeWant, R"({"spec":{"source":{"name":"alice"}}})").source.caller, "");
+}
+
 TEST(Codec, AnUnusableWantCarriesTheReason) {
   const struct {
     const char* spec;

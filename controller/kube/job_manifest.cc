@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "bel/base/crypto.h"
 #include "controller/kube/codec.h"
-#include "controller/kube/sha256.h"
 #include "wrapper/protocol.h"
 
 namespace databuild::kube {

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "controller/kube/sha256.h"
+#include "bel/base/crypto.h"
 #include "wrapper/protocol.h"
 
 namespace databuild::kube {

@@ -1,11 +1,11 @@
 // LoadKubeconfig: the part of credentials.h that reads YAML.
-#include <openssl/evp.h>
 #include <yaml-cpp/yaml.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "bel/base/crypto.h"
 #include "controller/kube/credentials.h"
 
 namespace databuild::kube {
@@ -89,15 +89,9 @@ std::string Resolve(const Entry& entry, const std::string& path) {
 Result<std::string> Base64(const Entry& entry, const char* key) {
   std::string text = Scalar(entry.body, key);
   std::erase_if(text, [](unsigned char c) { return std::isspace(c); });
-  if (text.size() % 4 != 0) return Bad(entry.file, std::string(key) + " is not valid base64");
-  std::string out(text.size() / 4 * 3, '\0');
-  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                             reinterpret_cast<const unsigned char*>(text.data()),
-                             static_cast<int>(text.size()));
-  if (size < 0) return Bad(entry.file, std::string(key) + " is not valid base64");
-  size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  out.resize(static_cast<size_t>(size) - padding);
-  return out;
+  std::optional<std::string> out = FromBase64(text);
+  if (!out) return Bad(entry.file, std::string(key) + " is not valid base64");
+  return std::move(*out);
 }
 
 // KEY-data wins over the file in KEY.

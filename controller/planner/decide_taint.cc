@@ -127,7 +127,9 @@ void Planner::CreateTaint(const ObservedTaint& observed) {
   event->set_comment(observed.comment);
   event->set_generation(observed.meta.generation);
   event->mutable_source_type()->set_code(SourceCodeOf(observed.source.type));
-  event->set_source_name(observed.source.name);
+  const bool authenticated = options_.Authenticated(observed.source);
+  event->set_source_name(authenticated ? observed.source.caller : observed.source.name);
+  event->set_source_authenticated(authenticated);
   event->set_cascade(observed.cascade_downstream ? v1::CASCADE_DOWNSTREAM : v1::CASCADE_NONE);
   for (const std::string& ref : observed.partitions) event->add_refs()->set_str(ref);
   for (const std::string& glob : observed.globs) event->add_globs(glob);

@@ -77,7 +77,9 @@ void Planner::CreateWant(const ObservedWant& want) {
   event->set_priority(want.priority);
   event->set_suspend(want.suspend);
   event->mutable_source()->mutable_source_type()->set_code(SourceCodeOf(want.source.type));
-  event->mutable_source()->set_name(want.source.name);
+  const bool authenticated = options_.Authenticated(want.source);
+  event->mutable_source()->set_name(authenticated ? want.source.caller : want.source.name);
+  event->mutable_source()->set_authenticated(authenticated);
   event->set_comment(want.comment);
   event->set_correlation_id(want.correlation_id);
   event->set_generation(want.meta.generation);

@@ -18,10 +18,11 @@
 
 namespace databuild {
 
-// Who asked, as claimed by spec.source.
+// Who asked, as claimed by spec.source, and whom the API says it made the object for.
 struct SourceClaim {
   std::string type;  // CliManual | DashboardManual | Scheduled | ApiRequest, empty if not given
   std::string name;
+  std::string caller;  // annotation databuild.dev/caller: believed only if PlannerOptions says so
 };
 
 struct ObjectMeta {

@@ -54,6 +54,13 @@ struct PlannerOptions {
   std::vector<Peer> peers;
   // A Job whose container ran stays until its log is stored, at most this long; 0: nobody collects.
   DurationNs log_deadline = 0;
+  // Nobody but the API can write the annotation databuild.dev/caller: admission sees to it.
+  bool callers_known = false;
+
+  // Whether the object's source is the caller of the API, not a claim.
+  bool Authenticated(const SourceClaim& source) const {
+    return callers_known && !source.caller.empty();
+  }
 };
 
 class Planner {

@@ -32,6 +32,7 @@ api:
   listen: {{ eq .Values.api.auth "none" | ternary "127.0.0.1:8080" "0.0.0.0:8080" | quote }}
   auth: {{ .Values.api.auth }}
   audiences: {{ .Values.api.audiences | toJson }}
+  callerPolicy: {{ eq (include "databuild.callerPolicy" .) "true" }}
   {{- if .Values.api.tls.existingSecret }}
   tls: {certFile: /etc/databuild/tls/tls.crt, keyFile: /etc/databuild/tls/tls.key}
   {{- end }}

@@ -76,6 +76,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $port | default (eq $address.scheme "https" | ternary "443" "80") -}}
 {{- end -}}
 
+{{/* "true" if the policy on the callers of the API is part of the release. */}}
+{{- define "databuild.callerPolicy" -}}
+{{- and .Values.api.callerPolicy (eq .Values.api.auth "kubernetes") (not .Values.watchNamespaces) | ternary "true" "false" -}}
+{{- end -}}
+
 {{/* "true" if the policy on the service accounts of runs is part of the release: it is cluster-wide, as its rights are. */}}
 {{- define "databuild.serviceAccountPolicy" -}}
 {{- and .Values.jobs.serviceAccountPolicy (not .Values.watchNamespaces) | ternary "true" "false" -}}

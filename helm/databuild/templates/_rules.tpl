@@ -1,12 +1,15 @@
 {{/* What the operator may do in the namespace of a graph, each verb for a reason. */}}
 
 {{- define "databuild.graphRules" -}}
-# Read what is declared; delete only Wants, after their spec.deleteAfter.
+# Read what is declared; create what callers of the API put; delete only Wants, after their spec.deleteAfter.
 - apiGroups: [databuild.dev]
   resources: [wants]
-  verbs: [get, list, watch, delete]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [databuild.dev]
-  resources: [taints, datajobs]
+  resources: [taints]
+  verbs: [get, list, watch, create]
+- apiGroups: [databuild.dev]
+  resources: [datajobs]
   verbs: [get, list, watch]
 - apiGroups: [databuild.dev]
   resources: [wants/status, taints/status, datajobs/status]
