@@ -7,6 +7,7 @@
 
 #include "bel/base/log.h"
 #include "controller/api/probe.h"
+#include "controller/api_key_command.h"
 #include "controller/config/command_line.h"
 #include "controller/operator.h"
 
@@ -19,6 +20,16 @@ LogLevel LevelOf(const std::string& name) {
   if (name == "warn") return LogLevel::kWarn;
   if (name == "error") return LogLevel::kError;
   return LogLevel::kInfo;
+}
+
+int RunApiKey(const databuild::ApiKeyOrder& order) {
+  const databuild::Result<std::string> said = databuild::RunApiKeyCommand(order);
+  if (said.ok()) {
+    std::fputs(said->c_str(), stdout);
+    return 0;
+  }
+  std::fprintf(stderr, "databuild-controller: %s\n", said.error().message.c_str());
+  return 1;
 }
 
 int RunOperator(const databuild::Config& config) {
@@ -75,6 +86,8 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "databuild-controller: %s\n", answer.error().message.c_str());
       return 1;
     }
+    case databuild::Invocation::Action::kApiKey:
+      return RunApiKey(invocation->api_key);
     case databuild::Invocation::Action::kRun:
       return RunOperator(invocation->config);
   }

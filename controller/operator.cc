@@ -395,6 +395,8 @@ Status Operator::StartApi() {
   ASSIGN_OR_RETURN(auth.mode, ParseAuthMode(config_.api_auth));
   auth.listen_address = address.host;
   auth.audiences = config_.api_audiences;
+  auth.keys_folder = config_.api_keys_folder;
+  auth.key_requests_per_second = config_.api_key_requests;
   auth.reviews = parts_->reviews.get();
   auth.clock = &parts_->clock;
   auth.metrics = &parts_->metrics;

@@ -9,6 +9,8 @@
 
 #include "bel/base/check.h"
 #include "bel/base/crypto.h"
+#include "controller/api/api_key_auth.h"
+#include "controller/api/bearer_token.h"
 #include "controller/api/expiring_cache.h"
 #include "controller/metrics/metrics.h"
 
@@ -115,16 +117,14 @@ KubernetesAuthenticator::Place::~Place() {
   owner_.asked_.notify_all();
 }
 
+}  // namespace
+
 Error Unauthenticated(const std::string& why) {
   return {Errc::kUnauthenticated,
           why +
               "; send 'Authorization: Bearer <token>' with a token for this service's audience "
               "(kubectl create token <serviceaccount> --audience=databuild, unless configured "
               "otherwise)"};
-}
-
-Error NobodyCanTell(const std::string& what) {
-  return {Errc::kUnavailable, what + ": the API server gave no answer; try again"};
 }
 
 Result<std::string> BearerToken(const HttpRequest& request) {
@@ -146,6 +146,12 @@ Result<std::string> BearerToken(const HttpRequest& request) {
     return Unauthenticated("the bearer token is malformed");
   }
   return std::string(token);
+}
+
+namespace {
+
+Error NobodyCanTell(const std::string& what) {
+  return {Errc::kUnavailable, what + ": the API server gave no answer; try again"};
 }
 
 Result<Caller> KubernetesAuthenticator::Authenticate(const HttpRequest& request) {
@@ -181,9 +187,12 @@ Result<Caller> KubernetesAuthenticator::Authenticate(const HttpRequest& request)
         return std::find(options_.audiences.begin(), options_.audiences.end(), audience) !=
                options_.audiences.end();
       });
-  verdict.good = answer->authenticated && for_us && !answer->user.empty();
+  // Nobody in the cluster is called as the holders of API keys are.
+  verdict.good = answer->authenticated && for_us && !answer->user.empty() &&
+                 !answer->user.starts_with(kKeyCallerPrefix);
   if (verdict.good)
-    verdict.caller = Caller{answer->user, answer->uid, answer->groups, answer->extra, hash};
+    verdict.caller =
+        Caller{answer->user, answer->uid, answer->groups, answer->extra, hash, nullptr};
   Count("token", verdict.good ? "allowed" : "denied");
   tokens_.Store(hash, verdict, options_.clock->Now(),
                 verdict.good ? options_.cache.token_ttl : options_.cache.bad_token_ttl);
@@ -240,8 +249,15 @@ Result<AuthMode> ParseAuthMode(std::string_view text) {
 Result<std::unique_ptr<Authenticator>> MakeAuthenticator(AuthOptions options) {
   if (options.mode == AuthMode::kKubernetes) {
     CHECK(options.reviews != nullptr && options.clock != nullptr && !options.audiences.empty());
-    return std::unique_ptr<Authenticator>(
-        std::make_unique<KubernetesAuthenticator>(std::move(options)));
+    ApiKeyAuthOptions keys;
+    keys.folder = options.keys_folder;
+    keys.requests_per_second = options.key_requests_per_second;
+    keys.clock = options.clock;
+    keys.metrics = options.metrics;
+    std::unique_ptr<Authenticator> tokens =
+        std::make_unique<KubernetesAuthenticator>(std::move(options));
+    if (keys.folder.empty()) return tokens;
+    return WithApiKeys(std::move(tokens), std::move(keys));
   }
   if (!IsLoopbackAddress(options.listen_address)) {
     return Error{Errc::kInvalidArgument,

@@ -14,6 +14,7 @@
 namespace databuild {
 
 class Metrics;
+struct ApiKey;
 
 // The audience a token must be made for; tokens for the API server itself are refused, so that
 // nobody who is shown one can replay it there.
@@ -25,6 +26,7 @@ struct Caller {
   std::vector<std::string> groups;
   std::map<std::string, std::vector<std::string>> extra;
   std::string token_hash;  // SHA-256 of the bearer token, hex; empty without authentication
+  std::shared_ptr<const ApiKey> key;  // nullptr: the caller is a user of the cluster
 };
 
 // A question about one thing in one graph, in the words of Kubernetes RBAC.
@@ -90,9 +92,11 @@ struct AuthOptions {
   AuthMode mode = AuthMode::kKubernetes;
   std::string listen_address;                          // of the API
   std::vector<std::string> audiences{kTokenAudience};  // a token must be made for one of them
-  ReviewClient* reviews = nullptr;  // for kKubernetes; outlives the Authenticator
-  const Clock* clock = nullptr;     // for kKubernetes; outlives the Authenticator
-  Metrics* metrics = nullptr;       // may be null
+  ReviewClient* reviews = nullptr;        // for kKubernetes; outlives the Authenticator
+  const Clock* clock = nullptr;           // for kKubernetes; outlives the Authenticator
+  Metrics* metrics = nullptr;             // may be null
+  std::string keys_folder;                // of API keys, for kKubernetes; empty: there are none
+  int64_t key_requests_per_second = 100;  // of each key
   ReviewCacheOptions cache;
 };
 

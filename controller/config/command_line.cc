@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 
@@ -19,6 +20,16 @@ struct Flags {
   bool version = false;
   std::string probe_url;
   std::string probe_timeout = "10s";
+  ApiKeyOrder api_key;
+  std::string lifetime = "90d";
+};
+
+// The subcommands, to ask which one was called.
+struct Subcommands {
+  CLI::App* probe = nullptr;
+  CLI::App* api_key = nullptr;
+  CLI::App* create = nullptr;
+  CLI::App* revoke = nullptr;
 };
 
 struct Shortcut {
@@ -72,6 +83,63 @@ CLI::App* DeclareProbe(CLI::App* app, Flags* flags) {
   probe->add_option("--url", flags->probe_url, "http://HOST:PORT/PATH")->required();
   probe->add_option("--timeout", flags->probe_timeout, "Longest time to wait, such as 10s");
   return probe;
+}
+
+void DeclareApiKey(CLI::App* app, Flags* flags, Subcommands* subcommands) {
+  ApiKeyOrder* order = &flags->api_key;
+  CLI::App* keys = app->add_subcommand("api-key", "Keys for callers of the API without an account");
+  keys->require_subcommand(1);
+  CLI::App* create = keys->add_subcommand("create", "Make a key; it is shown this once");
+  CLI::App* list = keys->add_subcommand("list", "Name, scopes, graphs and expiry of every key");
+  CLI::App* revoke = keys->add_subcommand("revoke", "Remove a key");
+  for (CLI::App* named : {create, revoke})
+    named->add_option("--name", order->name, "Of the key: a-z, 0-9 and '-'")->required();
+  create->add_option("--scopes", order->scopes, "read, want-write, taint-write, admin")
+      ->delimiter(',')
+      ->required();
+  create->add_option("--graphs", order->graphs, "Graphs that it is for; * for all")
+      ->delimiter(',')
+      ->required();
+  create->add_option("--expires", flags->lifetime, "After this long, such as 90d or 12h");
+  for (CLI::App* each : {create, list, revoke}) {
+    each->add_option("--namespace", order->ns, "Namespace of the release");
+    each->add_option("--secret", order->secret, "Secret that holds the keys");
+    each->add_option("--kubeconfig", order->kubeconfig, "Left out: $KUBECONFIG, ~/.kube/config");
+    each->add_option("--context", order->context, "Left out: the current one");
+  }
+  subcommands->api_key = keys;
+  subcommands->create = create;
+  subcommands->revoke = revoke;
+}
+
+// "90d", or what ParseDuration reads.
+Result<DurationNs> ParseLifetime(const std::string& text) {
+  constexpr int64_t kMostDays = 3'650;
+  int64_t days = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data(), end, days);
+  if (fault == std::errc() && stop + 1 == end && *stop == 'd' && days >= 1 && days <= kMostDays)
+    return days * kDay;
+  const Result<DurationNs> duration = ParseDuration(text);
+  if (duration.ok() && *duration > 0 && *duration <= kMostDays * kDay) return duration;
+  return Error{Errc::kInvalidArgument,
+               "--expires: \"" + text + "\" is not a time up to ten years, such as 90d or 12h"};
+}
+
+Result<Invocation> InterpretApiKey(const Flags& flags, const Subcommands& subcommands,
+                                   const EnvironmentLookup& lookup) {
+  Invocation invocation;
+  invocation.action = Invocation::Action::kApiKey;
+  invocation.api_key = flags.api_key;
+  ApiKeyOrder& order = invocation.api_key;
+  if (subcommands.create->parsed()) order.verb = ApiKeyOrder::Verb::kCreate;
+  if (subcommands.revoke->parsed()) order.verb = ApiKeyOrder::Verb::kRevoke;
+  ASSIGN_OR_RETURN(order.lifetime, ParseLifetime(flags.lifetime));
+  if (order.ns.empty()) order.ns = "databuild-system";
+  if (order.secret.empty()) order.secret = "databuild-api-keys";
+  if (order.kubeconfig.empty())
+    order.kubeconfig = lookup("KUBECONFIG").value_or(lookup("HOME").value_or("") + "/.kube/config");
+  return invocation;
 }
 
 // Defaults, then the file, then the environment, then flags.
@@ -129,19 +197,28 @@ Result<Invocation> ParseCommandLine(const std::vector<std::string>& arguments,
   CLI::App app("The DataBuild operator: keeps partitions of data up to date.",
                "databuild-controller");
   DeclareFlags(&app, &flags);
-  CLI::App* probe = DeclareProbe(&app, &flags);
+  Subcommands subcommands;
+  CLI::App* probe = subcommands.probe = DeclareProbe(&app, &flags);
+  DeclareApiKey(&app, &flags, &subcommands);
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     Invocation help;
     help.action = Invocation::Action::kPrint;
-    help.text = probe->parsed() ? probe->help() : app.help();
+    const CLI::App* asked = &app;
+    for (const auto* next = &app; next != nullptr;) {
+      asked = next;
+      const auto below = asked->get_subcommands();
+      next = below.empty() ? nullptr : below.front();
+    }
+    help.text = asked->help();
     return help;
   } catch (const CLI::Error& fault) {
     return Error{Errc::kInvalidArgument,
                  std::string("command line: ") + fault.what() + "; --help shows every flag"};
   }
+  if (subcommands.api_key->parsed()) return InterpretApiKey(flags, subcommands, lookup);
   return Interpret(flags, probe->parsed(), lookup);
 }
 

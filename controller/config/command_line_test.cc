@@ -86,6 +86,40 @@ TEST(CommandLine, VersionHelpAndProbeNeedNoConfiguration) {
   EXPECT_EQ(probe->probe_timeout, 3 * kSecond);
 }
 
+TEST(CommandLine, ApiKeysNeedNoConfigurationAndHaveDefaults) {
+  Result<Invocation> create =
+      Parse({"api-key", "create", "--name=ci", "--scopes=read,want-write", "--graphs=a,b"},
+            {{"KUBECONFIG", "/k"}});
+  ASSERT_TRUE(create.ok()) << create.error().message;
+  EXPECT_EQ(create->action, Invocation::Action::kApiKey);
+  const ApiKeyOrder& order = create->api_key;
+  EXPECT_EQ(order.verb, ApiKeyOrder::Verb::kCreate);
+  EXPECT_EQ(order.name, "ci");
+  EXPECT_EQ(order.scopes, (std::vector<std::string>{"read", "want-write"}));
+  EXPECT_EQ(order.graphs, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(order.lifetime, 90 * kDay);
+  EXPECT_EQ(order.ns, "databuild-system");
+  EXPECT_EQ(order.secret, "databuild-api-keys");
+  EXPECT_EQ(order.kubeconfig, "/k");
+  Result<Invocation> revoke =
+      Parse({"api-key", "revoke", "--name=ci", "--namespace=n", "--secret=s", "--kubeconfig=f"},
+            {{"KUBECONFIG", "/k"}});
+  EXPECT_EQ(revoke->api_key.verb, ApiKeyOrder::Verb::kRevoke);
+  EXPECT_EQ(revoke->api_key.ns, "n");
+  EXPECT_EQ(revoke->api_key.kubeconfig, "f");
+  EXPECT_EQ(Parse({"api-key", "list"}, {{"HOME", "/h"}})->api_key.kubeconfig, "/h/.kube/config");
+  EXPECT_NE(Parse({"api-key", "create", "--help"}, {})->text.find("--scopes"), std::string::npos);
+  for (const char* bad : {"0d", "3651d", "90", "-1d", "1y", "", "99999999999999999999d"}) {
+    EXPECT_FALSE(Parse({"api-key", "create", "--name=a", "--scopes=read", "--graphs=a",
+                        std::string("--expires=") + bad},
+                       {})
+                     .ok())
+        << bad;
+  }
+  EXPECT_FALSE(Parse({"api-key"}, {}).ok());
+  EXPECT_FALSE(Parse({"api-key", "create"}, {}).ok());
+}
+
 TEST(CommandLine, FaultsAreOneLineThatNamesThem) {
   ConfigFile file("log:\n  level: 5 loud\n  lvl: x\n");
   struct Case {

@@ -73,10 +73,12 @@ struct Config {
   // api.callerPolicy: whether admission lets nobody but this operator write the annotation
   // databuild.dev/caller, as the chart's policy does. Only then a source is more than a claim.
   bool api_caller_policy = false;
-  std::string api_tls_cert_file;                  // api.tls.certFile; both or none
-  std::string api_tls_key_file;                   // api.tls.keyFile
-  int64_t api_max_connections = 1'024;            // api.maxConnections
-  int64_t api_max_header_bytes = 16'384;          // api.maxHeaderBytes
+  std::string api_keys_folder;            // api.keys.folder: one file for each API key; empty: none
+  int64_t api_key_requests = 100;         // api.keys.requestsPerSecond: of each key
+  std::string api_tls_cert_file;          // api.tls.certFile; both or none
+  std::string api_tls_key_file;           // api.tls.keyFile
+  int64_t api_max_connections = 1'024;    // api.maxConnections
+  int64_t api_max_header_bytes = 16'384;  // api.maxHeaderBytes
   int64_t api_max_body_bytes = 1'048'576;         // api.maxBodyBytes
   int64_t api_max_requests_per_caller = 256;      // api.maxRequestsPerCaller: at once
   DurationNs api_idle_timeout = 60 * kSecond;     // api.idleTimeout: between requests

@@ -44,6 +44,8 @@ std::vector<ConfigKey> ConfigKeys(Config* config) {
       {"api.auth", &config->api_auth},
       {"api.audiences", &config->api_audiences},
       {"api.callerPolicy", &config->api_caller_policy},
+      {"api.keys.folder", &config->api_keys_folder},
+      {"api.keys.requestsPerSecond", ConfigNumber{&config->api_key_requests, 1, 1'000'000}},
       {"api.tls.certFile", &config->api_tls_cert_file},
       {"api.tls.keyFile", &config->api_tls_key_file},
       {"api.maxConnections", ConfigNumber{&config->api_max_connections, 1, 1'000'000}},

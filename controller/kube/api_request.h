@@ -26,6 +26,8 @@ inline constexpr ResourceType kEvents{"", "v1", "events", "Event"};
 inline constexpr ResourceType kNodes{"", "v1", "nodes", "Node"};
 inline constexpr ResourceType kNamespaces{"", "v1", "namespaces", "Namespace"};
 inline constexpr ResourceType kConfigMaps{"", "v1", "configmaps", "ConfigMap"};
+// Of people at a command line; the operator has no right to them.
+inline constexpr ResourceType kSecrets{"", "v1", "secrets", "Secret"};
 inline constexpr ResourceType kLeases{"coordination.k8s.io", "v1", "leases", "Lease"};
 inline constexpr ResourceType kTokenReviews{"authentication.k8s.io", "v1", "tokenreviews",
                                             "TokenReview"};

@@ -289,7 +289,7 @@ constexpr std::array<MetricSpec, static_cast<size_t>(Metric::kCount)> kMetrics =
      kCounter,
      "kind,result",
      {},
-     "Questions about callers by kind (token, access) and result (allowed, denied, error, "
+     "Questions about callers by kind (token, key, access) and result (allowed, denied, error, "
      "cached)."},
     {Metric::kLogLines,
      "databuild_job_log_lines_total",

@@ -45,7 +45,7 @@ CONFIG_KEYS = {
     "dataDir": None, "clusterId": None, "watchNamespaces": None, "watchNodes": None,
     "kubernetes": {"qps", "burst", "requestTimeout", "effectParallelism"},
     "lease": {"enabled", "name", "namespace", "duration", "renewDeadline", "retryPeriod"},
-    "api": {"listen", "auth", "audiences", "callerPolicy", "tls", "maxConnections", "maxHeaderBytes",
+    "api": {"listen", "auth", "audiences", "callerPolicy", "keys", "tls", "maxConnections", "maxHeaderBytes",
             "maxBodyBytes", "maxRequestsPerCaller", "idleTimeout", "requestTimeout"},
     "metrics": {"listen"},
     "jobs": {"wrapperImage", "wrapperImagePullPolicy", "serviceAccounts", "keepFinishedFor"},

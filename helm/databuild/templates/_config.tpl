@@ -33,6 +33,9 @@ api:
   auth: {{ .Values.api.auth }}
   audiences: {{ .Values.api.audiences | toJson }}
   callerPolicy: {{ eq (include "databuild.callerPolicy" .) "true" }}
+  keys:
+    folder: {{ eq .Values.api.auth "kubernetes" | ternary "/etc/databuild/keys" "" | quote }}
+    requestsPerSecond: {{ int .Values.api.keys.requestsPerSecond }}
   {{- if .Values.api.tls.existingSecret }}
   tls: {certFile: /etc/databuild/tls/tls.crt, keyFile: /etc/databuild/tls/tls.key}
   {{- end }}

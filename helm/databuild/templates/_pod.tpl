@@ -89,6 +89,9 @@ spec:
     {{- if include "databuild.postgres" . }}
     - {name: bel-uri, mountPath: /etc/databuild/bel, readOnly: true}
     {{- end }}
+    {{- if eq .Values.api.auth "kubernetes" }}
+    - {name: api-keys, mountPath: /etc/databuild/keys, readOnly: true}
+    {{- end }}
     {{- if .Values.api.tls.existingSecret }}
     - {name: tls, mountPath: /etc/databuild/tls, readOnly: true}
     {{- end }}
@@ -108,6 +111,13 @@ spec:
       secretName: {{ .Values.bel.postgres.existingSecret }}
       defaultMode: 0440
       items: [{key: {{ .Values.bel.postgres.key | quote }}, path: uri}]
+  {{- end }}
+  {{- if eq .Values.api.auth "kubernetes" }}
+  - name: api-keys
+    secret:
+      secretName: {{ default (printf "%s-api-keys" (include "databuild.fullname" .)) .Values.api.keys.secret }}
+      optional: true
+      defaultMode: 0440
   {{- end }}
   {{- with .Values.api.tls.existingSecret }}
   - name: tls
