@@ -61,6 +61,9 @@ class TwoOperatorsTest(AloneTest):
         world.wait("Want", "after", "Ready")
         head = self.head(first, world)
         eventually("the standby has it too", lambda: self.head(second, world) >= head, 2, every=0.05)
+        put = second.graph(world.name).put("wants", {"wants": [{"ref": {"str": "two/quick/put"}}]})["wants"][0]
+        self.assertGreater(int(put["event_index"]), 0, "it takes writes, and hears of them")
+        world.wait("Want", put["name"], "Ready")
         self.assertEqual(second.metric("databuild_leader"), 0)
 
         first.kill()

@@ -25,13 +25,26 @@ class Api:
             raise ApiError(f"GET {path} {query or ''}", status, body)
         return json.loads(body)
 
-    def exchange(self, method, path, query=None, seconds=30):
+    def post(self, path, message, headers=None):
+        """The JSON answer of POST path with a JSON body."""
+        status, body, _ = self.exchange("POST", path, body=message, headers=headers)
+        if status != 200:
+            raise ApiError(f"POST {path}", status, body)
+        return json.loads(body)
+
+    def exchange(self, method, path, query=None, seconds=30, body=None, headers=None):
+        """Status, body and headers of the answer. body: sent as JSON."""
         if query:
             path += "?" + urllib.parse.urlencode(query, doseq=True)
         connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
         try:
-            headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-            connection.request(method, path, headers=headers)
+            headers = dict(headers or {})
+            if self.token:
+                headers["Authorization"] = f"Bearer {self.token}"
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+                body = json.dumps(body)
+            connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers
         finally:
@@ -60,6 +73,10 @@ class GraphApi:
             if not page.get("has_more"):
                 return rows
             token = page["next_page_token"]
+
+    def put(self, resource, message, headers=None):
+        """Creates wants or taints; answers what became of them."""
+        return self.api.post(f"{self.path}/{resource}", message, headers)
 
     def events_page(self, since_idx=0, seconds=90, **query):
         query = dict(query, since_idx=since_idx)

@@ -32,6 +32,8 @@ PATHS = {  # kind -> (prefix, plural)
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "PriorityClass": ("apis/scheduling.k8s.io/v1", "priorityclasses"),
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
+    "Role": ("apis/rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "Want": (f"apis/{GROUP}", "wants"),
     "Taint": (f"apis/{GROUP}", "taints"),

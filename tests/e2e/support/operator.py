@@ -105,7 +105,11 @@ class Operator:
         return self._api
 
     def anonymous_api(self):
-        return Api(*self.service("api"), None)
+        return self.api_with(None)
+
+    def api_with(self, token):
+        """The API as whoever holds the token."""
+        return Api(*self.service("api"), token)
 
     def _viewer(self, name):
         self.kube.request("POST", path_of("ServiceAccount", "default"),
