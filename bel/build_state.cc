@@ -52,8 +52,20 @@ void BuildState::EndReplay() {
   SortByRef(partitions_, added);
   const bool first = by_ref_.size() == 0;
   for (const Index partition : added) {
-    first ? by_ref_.AddLast(partition) : by_ref_.Add(partition);
+    if (first) {
+      by_ref_.AddLast(partition);
+    } else {
+      by_ref_.Add(partition);
+    }
   }
+  RebuildBlocks();
+}
+
+void BuildState::RebuildBlocks() {
+  // By partition first: in order of ref their instances lie all over the memory.
+  std::vector<RefKind> kinds(partitions_.size());
+  for (Index i = 0; i < kinds.size(); ++i) kinds[i] = KindOf(i);
+  ref_blocks_.Rebuild(kinds);
 }
 
 void BuildState::Apply(const v1::BuildEvent& event) {
@@ -203,7 +215,7 @@ Index BuildState::InternPartition(std::string_view ref) {
   const auto index = static_cast<Index>(partitions_.size());
   partitions_.emplace_back().ref = ref;
   partition_names_.Add(hash, index);
-  if (!replaying_) by_ref_.Add(index);
+  if (!replaying_) ref_blocks_.Add(by_ref_.Add(index), [this](Index i) { return KindOf(i); });
   ++partitions_by_status_[v1::PARTITION_UNKNOWN];
   return index;
 }
@@ -244,7 +256,8 @@ BuildState::PartitionChange::PartitionChange(BuildState& state, Index partition)
     : state_(state),
       partition_(partition),
       status_(state.RefStatus(partition)),
-      usable_(status_ == v1::PARTITION_AVAILABLE && state.Usable(partition)) {}
+      usable_(status_ == v1::PARTITION_AVAILABLE && state.Usable(partition)),
+      kind_(RefKindOf(status_, state.CurrentTainted(partition))) {}
 
 BuildState::PartitionChange::~PartitionChange() {
   const v1::PartitionStatus status = state_.RefStatus(partition_);
@@ -252,6 +265,8 @@ BuildState::PartitionChange::~PartitionChange() {
     --state_.partitions_by_status_[status_];
     ++state_.partitions_by_status_[status];
   }
+  const RefKind kind = RefKindOf(status, state_.CurrentTainted(partition_));
+  if (kind != kind_ && !state_.replaying_) state_.ref_blocks_.Move(partition_, kind_, kind);
   const bool usable = status == v1::PARTITION_AVAILABLE && state_.Usable(partition_);
   if (usable == usable_) return;
   for (Index want : state_.partitions_[partition_].wants) {

@@ -15,6 +15,7 @@
 #include "bel/entities.h"
 #include "bel/event_view.h"
 #include "bel/name_table.h"
+#include "bel/ref_blocks.h"
 #include "bel/ref_order.h"
 #include "bel/transition.h"
 
@@ -66,6 +67,8 @@ class BuildState final : public StatusView {
 
   // Partitions in bytewise order of ref.
   const RefOrder& by_ref() const { return by_ref_; }
+  // The same by what they are; see KindOf.
+  const RefBlocks& ref_blocks() const { return ref_blocks_; }
 
   // Before many events are applied at once: partitions are put in order by EndReplay, all together.
   // Nobody may ask for their order in between.
@@ -93,6 +96,14 @@ class BuildState final : public StatusView {
     if (Usable(partition)) return v1::PARTITION_AVAILABLE;
     const Index newest = partitions_[partition].newest;
     return newest == kNone ? v1::PARTITION_UNKNOWN : instances_[newest].status;
+  }
+  // A current instance that taints hit.
+  bool CurrentTainted(Index partition) const {
+    const Index current = partitions_[partition].current;
+    return current != kNone && instances_[current].Tainted();
+  }
+  RefKind KindOf(Index partition) const {
+    return RefKindOf(RefStatus(partition), CurrentTainted(partition));
   }
   bool InstanceFinal(Index instance) const {
     const v1::PartitionStatus status = instances_[instance].status;
@@ -123,6 +134,7 @@ class BuildState final : public StatusView {
   Index InternTaint(std::string_view id);
   Index InternJob(std::string_view label);
 
+  void RebuildBlocks();
   void KeepConfigs(const Run& run, const JobView& job_event);
   void CountFailure(const Run& run, TimeNs now);
 
@@ -174,6 +186,7 @@ class BuildState final : public StatusView {
   NameTable partition_names_, instance_names_, run_names_, build_names_, want_names_, taint_names_,
       job_names_;
   RefOrder by_ref_{partitions_};
+  RefBlocks ref_blocks_{by_ref_};
   bool replaying_ = false;
   // Encoded tasks, by build; void without a last part.
   absl::btree_map<Index, std::vector<std::string>> open_plans_;

@@ -18,6 +18,7 @@ class BuildState::PartitionChange {
   Index partition_;
   v1::PartitionStatus status_;
   bool usable_;
+  RefKind kind_;
 };
 
 }  // namespace databuild

@@ -251,18 +251,11 @@ Result<v1::ListBuildsResponse> ListBuildRequests(const QueryView& view,
   return response;
 }
 
-Result<Index> BuildOf(const QueryView& view, const v1::BuildSummaryRequest& request) {
-  if (request.build_id().empty()) return FieldError("build_id", "name the build");
-  const Index index = view.state.FindBuild(request.build_id());
-  if (index != kNone) return index;
-  return Error{Errc::kNotFound, "build " + request.build_id() + " in graph " + view.graph +
-                                    ": the log knows no build with this id"};
-}
-
 Result<v1::BuildSummaryResponse> GetBuildSummary(const QueryView& view,
                                                  const v1::BuildSummaryRequest& request) {
   const BuildState& state = view.state;
-  ASSIGN_OR_RETURN(const Index index, BuildOf(view, request));
+  ASSIGN_OR_RETURN(const Index index, BuildOf(view, "build_id", request.build_id()));
+  RETURN_IF_ERROR(CheckInclude(request.include(), {"events"}));
   const std::string scope = "GetBuildSummary/" + view.graph;
   ASSIGN_OR_RETURN(const PageStart start, StartPage(request, scope));
   uint64_t first = 0;  // position of the page's first partition, by order of the log

@@ -1,28 +1,18 @@
 #include "bel/query_builds.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 #include "bel/query_page.h"
 #include "bel/query_render.h"
-#include "bel/query_walk.h"
 #include "bel/transition.h"
 
 namespace databuild {
 namespace {
 
-constexpr uint32_t kMaxOffset = 10'000;
 constexpr size_t kRecent = 10;           // rows of each kind in an activity
+constexpr size_t kLineageRuns = 10'000;  // after an instance came, that are looked at
 constexpr size_t kRecentExamined = 500;  // newest runs and instances looked at for them
-
-Result<uint32_t> PageSize(const v1::BuildsListRequest& request, const PageStart& start) {
-  if (!request.has_limit() || request.page_size() != 0) return start.size;
-  if (request.limit() < 1 || request.limit() > kMaxPageSize) {
-    return FieldError("limit", "1 to " + std::to_string(kMaxPageSize));
-  }
-  return request.limit();
-}
 
 uint64_t CountOf(const std::map<int, uint64_t>& counts, int status) {
   const auto found = counts.find(status);
@@ -57,42 +47,6 @@ std::vector<Index> RecentPartitions(const BuildState& state) {
 }
 
 }  // namespace
-
-Result<v1::BuildSummary> GetBuild(const QueryView& view, const std::string& build_request_id) {
-  const Index build = view.state.FindBuild(build_request_id);
-  if (build == kNone) return Error{Errc::kNotFound, "there is no build " + build_request_id};
-  return BuildRow(view, build);
-}
-
-Result<v1::BuildsListResponse> ListBuilds(const QueryView& view,
-                                          const v1::BuildsListRequest& request) {
-  const BuildState& state = view.state;
-  const std::string scope = "ListBuilds/" + view.graph;
-  std::optional<int> status;
-  if (request.has_status_filter()) {
-    ASSIGN_OR_RETURN(status, BuildStatusField("status_filter", request.status_filter()));
-  }
-  ASSIGN_OR_RETURN(const PageStart start, StartPage(request, scope));
-  ASSIGN_OR_RETURN(const uint32_t size, PageSize(request, start));
-  if (request.offset() > kMaxOffset) {
-    return FieldError("offset", "at most " + std::to_string(kMaxOffset) + "; use page_token");
-  }
-  ASSIGN_OR_RETURN(const uint64_t before, WalkBefore(start, state.builds().size()));
-  v1::BuildsListResponse response;
-  response.set_event_index(state.idx());
-  response.set_total_count(static_cast<uint32_t>(status ? CountOf(state.builds_by_status(), *status)
-                                                        : state.builds().size()));
-  response.set_total_count_known(true);
-  const WalkEnd end = WalkNewestFirst(
-      {before, size, start.after ? 0 : request.offset()},
-      [&](Index build) { return !status || state.build(build).status == *status; },
-      [&](Index build) { *response.add_builds() = BuildRow(view, build); });
-  response.set_has_more(end.has_more);
-  if (response.has_more()) {
-    response.set_next_page_token(PageToken(request, scope, PositionKey(end.last)));
-  }
-  return response;
-}
 
 v1::ActivityResponse GetActivity(const QueryView& view) {
   const BuildState& state = view.state;
@@ -149,7 +103,7 @@ Lineage LineageOf(const BuildState& state, Index index) {
   if (instance.available_idx == 0) return lineage;
   size_t examined = 0;
   for (auto run = first; run != runs.end(); ++run) {
-    if (++examined > kMaxCandidates) {
+    if (++examined > kLineageRuns) {
       lineage.complete = false;
       break;
     }

@@ -8,13 +8,6 @@
 
 namespace databuild {
 
-// Newest first. offset is answered by skipping rows and is meant for small ones (at most 10,000);
-// page tokens go on from where a page ended, however many builds there are.
-Result<v1::BuildsListResponse> ListBuilds(const QueryView& view,
-                                          const v1::BuildsListRequest& request);
-// kNotFound: no build has this id.
-Result<v1::BuildSummary> GetBuild(const QueryView& view, const std::string& build_request_id);
-
 // What is going on. Recent partitions are those that the newest runs make and the newest instances
 // are of, last updated first.
 v1::ActivityResponse GetActivity(const QueryView& view);

@@ -1,6 +1,7 @@
 #include "bel/query_builds.h"
 
 #include "bel/query_testing.h"
+#include "bel/query_v1_lists.h"
 #include "gtest/gtest.h"
 
 namespace databuild {
@@ -26,7 +27,7 @@ std::vector<std::string> Ids(const v1::BuildsListResponse& page) {
   return ids;
 }
 
-TEST(ListBuilds, PagesHoldEveryBuildOnceWhileNewOnesCome) {
+TEST(BuildsList, PagesHoldEveryBuildOnceWhileNewOnesCome) {
   QueryWorld world;
   world.Want("w", {"a"});
   for (int i = 0; i < 7; ++i) world.Build(B(i), "w");
@@ -34,7 +35,7 @@ TEST(ListBuilds, PagesHoldEveryBuildOnceWhileNewOnesCome) {
   request.set_page_size(3);
   std::vector<std::string> seen;
   for (int page = 0;; ++page) {
-    const auto response = ListBuilds(world.View(), request);
+    const auto response = BuildsList(world.View(), request);
     ASSERT_TRUE(response.ok());
     for (const std::string& id : Ids(*response)) seen.push_back(id);
     EXPECT_EQ(response->has_more(), !response->next_page_token().empty());
@@ -45,7 +46,7 @@ TEST(ListBuilds, PagesHoldEveryBuildOnceWhileNewOnesCome) {
   EXPECT_EQ(seen, (std::vector<std::string>{B(6), B(5), B(4), B(3), B(2), B(1), B(0)}));
 }
 
-TEST(ListBuilds, FiltersByStatusAndCounts) {
+TEST(BuildsList, FiltersByStatusAndCounts) {
   QueryWorld world;
   world.Want("w", {"a"});
   for (int i = 0; i < 4; ++i) world.Build(B(i), "w");
@@ -53,30 +54,30 @@ TEST(ListBuilds, FiltersByStatusAndCounts) {
   EndBuild(world, B(3), v1::BUILD_REQUEST_FAILED);
   v1::BuildsListRequest request;
   request.set_status_filter("failed");
-  const auto failed = ListBuilds(world.View(), request);
+  const auto failed = BuildsList(world.View(), request);
   ASSERT_TRUE(failed.ok());
   EXPECT_EQ(Ids(*failed), (std::vector<std::string>{B(3), B(1)}));
   EXPECT_EQ(failed->total_count(), 2u);
   request.set_offset(1);
-  const auto second = ListBuilds(world.View(), request);
+  const auto second = BuildsList(world.View(), request);
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(Ids(*second), (std::vector<std::string>{B(1)}));
   request.set_status_filter("unheard of");
-  EXPECT_EQ(FieldOf(ListBuilds(world.View(), request).error()), "status_filter");
+  EXPECT_EQ(FieldOf(BuildsList(world.View(), request).error()), "status_filter");
   request.clear_status_filter();
   request.set_offset(10'001);
-  EXPECT_EQ(FieldOf(ListBuilds(world.View(), request).error()), "offset");
+  EXPECT_EQ(FieldOf(BuildsList(world.View(), request).error()), "offset");
   request.clear_offset();
   request.set_limit(501);
-  EXPECT_EQ(FieldOf(ListBuilds(world.View(), request).error()), "limit");
+  EXPECT_EQ(FieldOf(BuildsList(world.View(), request).error()), "limit");
   request.set_limit(2);
-  const auto two = ListBuilds(world.View(), request);
+  const auto two = BuildsList(world.View(), request);
   ASSERT_TRUE(two.ok());
   EXPECT_EQ(two->builds_size(), 2);
   EXPECT_TRUE(two->has_more());
 }
 
-TEST(GetBuild, SumsUpItsRunsTimesAndWant) {
+TEST(BuildDetail, SumsUpItsRunsTimesAndWant) {
   QueryWorld world;
   world.Want("w", {"a", "b"});
   world.Build("b1", "w");
@@ -90,22 +91,29 @@ TEST(GetBuild, SumsUpItsRunsTimesAndWant) {
   delegation.set_delegated_to_build_request_id("b0");
   world.Apply();
   EndBuild(world, "b1", v1::BUILD_REQUEST_FAILED);
-  const auto build = GetBuild(world.View(), "b1");
-  ASSERT_TRUE(build.ok());
-  EXPECT_EQ(build->status().name(), "failed");
-  EXPECT_EQ(build->want_id(), "w");
-  EXPECT_EQ(build->total_partitions(), 2u);
-  EXPECT_EQ(build->requested_partitions(1).str(), "b");
-  EXPECT_EQ(build->total_jobs(), 2u);
-  EXPECT_EQ(build->completed_jobs(), 1u);
-  EXPECT_EQ(build->failed_jobs(), 1u);
-  EXPECT_EQ(build->delegated_partitions(), 1u);
-  EXPECT_DOUBLE_EQ(build->success_ratio(), 0.5);
-  EXPECT_DOUBLE_EQ(build->reuse_ratio(), 1.0 / 3);
-  EXPECT_EQ(build->cause().partition_ref(), "root");
-  EXPECT_EQ(build->duration_ms(), (build->completed_at() - build->requested_at()) / kMillisecond);
-  EXPECT_GT(build->duration_ms(), 0);
-  EXPECT_EQ(GetBuild(world.View(), "none").error().code, Errc::kNotFound);
+  v1::BuildDetailRequest request;
+  request.set_build_request_id("b1");
+  const auto detail = BuildDetail(world.View(), request);
+  ASSERT_TRUE(detail.ok());
+  const v1::BuildSummary& build = detail->summary();
+  EXPECT_EQ(build.status().name(), "failed");
+  EXPECT_EQ(build.want_id(), "w");
+  EXPECT_EQ(build.total_partitions(), 2u);
+  EXPECT_EQ(detail->requested_partitions(1).str(), "b");
+  EXPECT_EQ(detail->total_jobs(), 2u);
+  EXPECT_EQ(detail->completed_jobs(), 1u);
+  EXPECT_EQ(detail->failed_jobs(), 1u);
+  EXPECT_EQ(build.delegated_partitions(), 1u);
+  EXPECT_DOUBLE_EQ(build.success_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(build.reuse_ratio(), 1.0 / 3);
+  EXPECT_EQ(build.cause().partition_ref(), "root");
+  EXPECT_EQ(detail->duration_ms(),
+            (detail->completed_at() - detail->requested_at()) / kMillisecond);
+  EXPECT_GT(detail->duration_ms(), 0);
+  request.set_build_request_id("none");
+  EXPECT_EQ(BuildDetail(world.View(), request).error().code, Errc::kNotFound);
+  request.clear_build_request_id();
+  EXPECT_EQ(FieldOf(BuildDetail(world.View(), request).error()), "build_request_id");
 }
 
 TEST(GetActivity, CountsWhatIsGoingOn) {

@@ -112,8 +112,7 @@ Result<v1::ListJobRunsResponse> ListJobRuns(const QueryView& view,
 Result<v1::JobRunSummaryResponse> GetJobRunSummary(const QueryView& view,
                                                    const v1::JobRunSummaryRequest& request) {
   if (request.job_run_id().empty()) return FieldError("job_run_id", "name the run");
-  if (request.include_size() > 0)
-    return FieldError("include", "nothing more is known here; links.events lists its events");
+  RETURN_IF_ERROR(CheckInclude(request.include(), {"events", "logs"}));
   const Index index = view.state.FindRun(request.job_run_id());
   if (index == kNone) {
     return Error{Errc::kNotFound, "job run " + request.job_run_id() + " in graph " + view.graph +

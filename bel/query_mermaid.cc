@@ -201,7 +201,7 @@ class Chart {
 
 Result<v1::BuildMermaidResponse> GetBuildMermaid(const QueryView& view,
                                                  const v1::BuildSummaryRequest& request) {
-  ASSIGN_OR_RETURN(const Index build, BuildOf(view, request));
+  ASSIGN_OR_RETURN(const Index build, BuildOf(view, "build_id", request.build_id()));
   if (request.include_size() > 0) return FieldError("include", "a chart holds nothing more");
   // A chart has no pages: a token is always another list's.
   const auto page = StartPage(request, "GetBuildMermaid/" + view.graph);

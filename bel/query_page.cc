@@ -69,6 +69,26 @@ uint32_t FilterHash(const google::protobuf::Message& request, std::string_view s
   return ExtendCrc32c(Crc32c(scope), filter->SerializeAsString());
 }
 
+struct NamedEnum {
+  const google::protobuf::EnumDescriptor* type;
+  std::string prefix;  // of all its names
+};
+
+// A value by name, with or without the prefix, in any case; 0 has no name.
+Result<int> EnumField(std::string_view field, const std::string& name, const NamedEnum& named) {
+  std::string wanted = name;
+  for (char& c : wanted) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  if (!wanted.starts_with(named.prefix)) wanted.insert(0, named.prefix);
+  const auto* value = named.type->FindValueByName(wanted);
+  if (value != nullptr && value->number() != 0) return value->number();
+  std::string names;
+  for (int i = 1; i < named.type->value_count(); ++i) {
+    const std::string known = named.type->value(i)->name().substr(named.prefix.size());
+    names += (names.empty() ? "" : ", ") + known;
+  }
+  return FieldError(field, "'" + name + "' is none of " + names);
+}
+
 Error BadToken() {
   return FieldError(
       "page_token",
@@ -87,21 +107,24 @@ Result<TimeNs> TimeField(std::string_view field, uint64_t value) {
   return static_cast<TimeNs>(value);
 }
 
-Result<int> BuildStatusField(std::string_view field, const std::string& name) {
-  std::string wanted = name;
-  for (char& c : wanted) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  static constexpr std::string_view kPrefix = "BUILD_REQUEST_";
-  if (!wanted.starts_with(kPrefix)) wanted.insert(0, kPrefix);
-  v1::BuildRequestStatusCode code{};
-  if (v1::BuildRequestStatusCode_Parse(wanted, &code) && code != v1::BUILD_REQUEST_UNKNOWN)
-    return static_cast<int>(code);
-  std::string names;
-  const auto& codes = *v1::BuildRequestStatusCode_descriptor();
-  for (int i = 1; i < codes.value_count(); ++i) {
-    const std::string known = codes.value(i)->name().substr(kPrefix.size());
-    names += (names.empty() ? "" : ", ") + known;
+Status CheckInclude(const google::protobuf::RepeatedPtrField<std::string>& include,
+                    std::initializer_list<std::string_view> offered) {
+  for (const std::string& word : include) {
+    if (std::find(offered.begin(), offered.end(), word) != offered.end()) continue;
+    std::string words;
+    for (const std::string_view known : offered)
+      words += (words.empty() ? "" : ", ") + std::string(known);
+    return FieldError("include", "'" + word + "' is none of " + words);
   }
-  return FieldError(field, "'" + name + "' is none of " + names);
+  return {};
+}
+
+Result<int> BuildStatusField(std::string_view field, const std::string& name) {
+  return EnumField(field, name, {v1::BuildRequestStatusCode_descriptor(), "BUILD_REQUEST_"});
+}
+
+Result<int> PartitionStatusField(std::string_view field, const std::string& name) {
+  return EnumField(field, name, {v1::PartitionStatus_descriptor(), "PARTITION_"});
 }
 
 Result<PageStart> StartPage(const google::protobuf::Message& request, std::string_view scope,

@@ -5,7 +5,10 @@
 // start exactly once.
 #pragma once
 
+#include <google/protobuf/repeated_ptr_field.h>
+
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,8 +33,14 @@ Error FieldError(std::string_view field, std::string_view what);
 // A request's Unix nanoseconds; beyond what a signed number holds: an error that names the field.
 Result<TimeNs> TimeField(std::string_view field, uint64_t value);
 
+// What else an answer shall hold, of the words it offers.
+Status CheckInclude(const google::protobuf::RepeatedPtrField<std::string>& include,
+                    std::initializer_list<std::string_view> offered);
+
 // A build's status by name: "completed" or "BUILD_REQUEST_COMPLETED", in any case.
 Result<int> BuildStatusField(std::string_view field, const std::string& name);
+// The same of a partition's: "available" or "PARTITION_AVAILABLE".
+Result<int> PartitionStatusField(std::string_view field, const std::string& name);
 
 // Where a page begins and ends.
 struct PageStart {

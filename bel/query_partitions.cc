@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "bel/query.h"
+#include "bel/query_builds.h"
 #include "bel/query_page.h"
+#include "bel/query_ref_walk.h"
 #include "bel/query_render.h"
 
 namespace databuild {
@@ -40,12 +43,21 @@ class PartitionFilter {
     return filter;
   }
 
-  bool Matches(const BuildState& state, Index partition) const {
-    if (!statuses_.empty() && !statuses_.contains(state.RefStatus(partition))) return false;
-    if (tainted_ && *tainted_ != CurrentTainted(state, partition)) return false;
+  bool MatchesRef(const BuildState& state, Index partition) const {
     if (pattern_ == nullptr) return true;
     const std::string_view ref = state.partition(partition).ref;
     return RE2::PartialMatch(re2::StringPiece(ref.data(), ref.size()), *pattern_);
+  }
+  RefKindSet kinds() const {
+    RefKindSet kinds = 0;
+    const auto& codes = *v1::PartitionStatus_descriptor();
+    for (int i = 0; i < codes.value_count(); ++i) {
+      const auto status = static_cast<v1::PartitionStatus>(codes.value(i)->number());
+      if (!statuses_.empty() && !statuses_.contains(status)) continue;
+      if (tainted_.value_or(true)) kinds |= SetOf(RefKindOf(status, true));
+      if (!tainted_.value_or(false)) kinds |= SetOf(RefKindOf(status, false));
+    }
+    return kinds;
   }
 
   bool only_by_status() const { return pattern_ == nullptr && !tainted_; }
@@ -68,18 +80,13 @@ void CountPartitions(const BuildState& state, const PartitionFilter& filter,
   response.set_total_count_known(true);
 }
 
-// What was made from an instance, as far as the newest runs tell.
-void AddDownstream(const BuildState& state, Index instance,
-                   v1::PartitionSummaryResponse& response) {
-  size_t examined = 0;
-  for (size_t i = state.runs().size(); i > 0 && examined < kMaxCandidates; --i, ++examined) {
-    const Run& run = state.runs()[i - 1];
-    if (run.status != v1::JOB_COMPLETED) continue;
-    if (std::find(run.inputs.begin(), run.inputs.end(), instance) == run.inputs.end()) continue;
-    for (Index made : run.instances) {
-      if (response.downstream_size() == kMaxInSummary) return;
+void AddLineage(const BuildState& state, Index instance, v1::PartitionSummaryResponse& response) {
+  const Lineage lineage = LineageOf(state, instance);
+  for (const Index input : lineage.inputs) *response.add_upstream() = InstanceRef(state, input);
+  for (const Index made : lineage.outputs) {
+    if (response.downstream_size() == kMaxInSummary) return;
+    if (state.instance(made).status == v1::PARTITION_AVAILABLE)
       *response.add_downstream() = InstanceRef(state, made);
-    }
   }
 }
 
@@ -91,36 +98,20 @@ Result<v1::ListPartitionsResponse> ListPartitions(const QueryView& view,
   const std::string scope = "ListPartitions/" + view.graph;
   ASSIGN_OR_RETURN(const PartitionFilter filter, PartitionFilter::From(request));
   ASSIGN_OR_RETURN(const PageStart start, StartPage(request, scope));
-  const std::string& prefix = request.ref_prefix();
-  const std::string after = std::max(request.last_partition(), start.after.value_or(""));
-
   v1::ListPartitionsResponse response;
   response.set_event_index(state.idx());
-  if (filter.only_by_status() && prefix.empty()) CountPartitions(state, filter, response);
-  const auto& by_ref = state.by_ref();
-  auto it =
-      after.empty() || after < prefix ? by_ref.lower_bound(prefix) : by_ref.upper_bound(after);
-  std::string_view last;
-  for (size_t examined = 0;
-       it != by_ref.end() && state.partition(*it).ref.view().starts_with(prefix);
-       ++it, ++examined) {
-    const bool full = response.refs_size() == static_cast<int>(start.size);
-    if (examined == kMaxCandidates) {
-      response.set_has_more(true);
-      break;
-    }
-    if (!filter.Matches(state, *it)) {
-      if (!full) last = state.partition(*it).ref;
-      continue;
-    }
-    if (full) {
-      response.set_has_more(true);
-      break;
-    }
-    last = state.partition(*it).ref;
-    *response.add_refs() = PartitionRow(view, *it);
-  }
-  if (response.has_more()) response.set_next_page_token(PageToken(request, scope, last));
+  if (filter.only_by_status() && request.ref_prefix().empty())
+    CountPartitions(state, filter, response);
+  const RefWalkEnd end = WalkByRef(
+      state,
+      {.prefix = request.ref_prefix(),
+       .after = std::max(request.last_partition(), start.after.value_or("")),
+       .size = start.size,
+       .kinds = filter.kinds()},
+      [&](Index partition) { return filter.MatchesRef(state, partition); },
+      [&](Index partition) { *response.add_refs() = PartitionRow(view, partition); });
+  response.set_has_more(end.has_more);
+  if (end.has_more) response.set_next_page_token(PageToken(request, scope, end.last));
   return response;
 }
 
@@ -135,14 +126,8 @@ PartitionMaker MakerOf(const BuildState& state, const std::string& ref) {
 Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
     const QueryView& view, const v1::PartitionSummaryRequest& request) {
   const BuildState& state = view.state;
-  if (request.ref().str().empty()) return FieldError("ref", "name the partition");
-  if (request.include_size() > 0)
-    return FieldError("include", "nothing more is known here; links.events lists its events");
-  const Index index = state.FindPartition(request.ref().str());
-  if (index == kNone) {
-    return Error{Errc::kNotFound, "partition " + request.ref().str() + " in graph " + view.graph +
-                                      ": no want, job or taint ever mentioned it"};
-  }
+  RETURN_IF_ERROR(CheckInclude(request.include(), {"events"}));
+  ASSIGN_OR_RETURN(const Index index, PartitionOf(view, "ref", request.ref().str()));
   const Partition& partition = state.partition(index);
   v1::PartitionSummaryResponse response;
   response.set_event_index(state.idx());
@@ -156,14 +141,14 @@ Result<v1::PartitionSummaryResponse> GetPartitionsSummary(
     if (response.want_ids_size() == kMaxInSummary) break;
     response.add_want_ids(state.want(want).id);
   }
+  for (const Index build : ActiveBuilds(state, index)) {
+    if (response.active_build_request_ids_size() == kMaxInSummary) break;
+    response.add_active_build_request_ids(state.build(build).id);
+  }
   if (partition.current == kNone) return response;
   const Instance& current = state.instance(partition.current);
   for (Index taint : current.extra->taints) response.add_taint_ids(state.taint(taint).id);
-  if (current.run != kNone) {
-    for (Index input : state.run(current.run).inputs)
-      *response.add_upstream() = InstanceRef(state, input);
-  }
-  AddDownstream(state, partition.current, response);
+  AddLineage(state, partition.current, response);
   return response;
 }
 

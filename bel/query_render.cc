@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "bel/query_page.h"
+
 namespace databuild {
 namespace {
 
@@ -77,9 +79,20 @@ Index ShownInstance(const BuildState& state, Index partition) {
   return state.Usable(partition) ? p.current : p.newest;
 }
 
-bool CurrentTainted(const BuildState& state, Index partition) {
-  const Index current = state.partition(partition).current;
-  return current != kNone && state.instance(current).Tainted();
+Result<Index> PartitionOf(const QueryView& view, std::string_view field, const std::string& ref) {
+  if (ref.empty()) return FieldError(field, "name the partition");
+  const Index index = view.state.FindPartition(ref);
+  if (index != kNone) return index;
+  return Error{Errc::kNotFound, "partition " + ref + " in graph " + view.graph +
+                                    ": no want, job or taint ever mentioned it"};
+}
+
+Result<Index> BuildOf(const QueryView& view, std::string_view field, const std::string& id) {
+  if (id.empty()) return FieldError(field, "name the build");
+  const Index index = view.state.FindBuild(id);
+  if (index != kNone) return index;
+  return Error{Errc::kNotFound,
+               "build " + id + " in graph " + view.graph + ": the log knows no build with this id"};
 }
 
 v1::PartitionInstanceRef InstanceRef(const BuildState& state, Index instance) {
@@ -100,7 +113,7 @@ v1::PartitionSummary PartitionRowV1(const QueryView& view, Index partition) {
   row.set_last_updated_time(TimeText(p.last_updated));
   row.set_builds_count(p.instances);
   row.set_invalidation_count(p.extra->invalidations);
-  row.set_tainted(CurrentTainted(state, partition));
+  row.set_tainted(state.CurrentTainted(partition));
   if (p.current != kNone && state.instance(p.current).build != kNone) {
     row.set_last_successful_build(IdOfBuild(state, state.instance(p.current).build));
   }
@@ -122,7 +135,7 @@ v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition) {
   row.set_last_invalidated_time(TimeText(p.extra->last_invalidated));
   row.set_builds_count(p.instances);
   row.set_invalidation_count(p.extra->invalidations);
-  row.set_tainted(CurrentTainted(state, partition));
+  row.set_tainted(state.CurrentTainted(partition));
   Index before = kNone;
   for (Index i = p.newest; i != kNone; i = state.instance(i).previous) {
     const Index build = state.instance(i).build;

@@ -26,20 +26,21 @@ std::string EventsLink(const QueryView& view, const std::string& filter, const s
 // One path segment or query value: all but unreserved characters escaped.
 std::string UrlText(std::string_view text);
 
+// What a request's field names: kInvalidArgument where it is empty, kNotFound where there is none.
+Result<Index> PartitionOf(const QueryView& view, std::string_view field, const std::string& ref);
+Result<Index> BuildOf(const QueryView& view, std::string_view field, const std::string& id);
+
 void FillCause(const CauseInfo& cause, v1::Cause& out);
 
 // The instance a ref's status is of: the current one while it is usable, else the newest; kNone
 // without instances.
 Index ShownInstance(const BuildState& state, Index partition);
-bool CurrentTainted(const BuildState& state, Index partition);
 
 v1::PartitionSummary PartitionRowV1(const QueryView& view, Index partition);
 v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition);
 v1::PartitionInstance InstanceRow(const QueryView& view, Index instance);
 v1::PartitionInstanceRef InstanceRef(const BuildState& state, Index instance);
 v1::JobRunSummary JobRunRow(const QueryView& view, Index run);
-// The build that a request names; its errors name the field.
-Result<Index> BuildOf(const QueryView& view, const v1::BuildSummaryRequest& request);
 v1::BuildSummary BuildRow(const QueryView& view, Index build);
 // Without a page of partitions; total and available counted.
 v1::PartitionWantSummary WantRow(const QueryView& view, Index want);

@@ -268,7 +268,7 @@ TEST(GetPartitionsSummary, ShowsInstancesLineageTaintsAndWhoWaits) {
   EXPECT_EQ(GetPartitionsSummary(world.View(), request).error().code, Errc::kNotFound);
   EXPECT_EQ(FieldOf(GetPartitionsSummary(world.View(), v1::PartitionSummaryRequest()).error()),
             "ref");
-  request.add_include("events");
+  request.add_include("colours");
   EXPECT_EQ(FieldOf(GetPartitionsSummary(world.View(), request).error()), "include");
 }
 

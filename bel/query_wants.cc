@@ -64,7 +64,7 @@ void CountPartitions(const BuildState& state, const Want& want, v1::PartitionCou
   }
   for (Index partition : want.partitions) {
     if (state.Usable(partition)) continue;
-    if (CurrentTainted(state, partition)) counts.set_tainted(counts.tainted() + 1);
+    if (state.CurrentTainted(partition)) counts.set_tainted(counts.tainted() + 1);
     const v1::PartitionStatus status = state.RefStatus(partition);
     if (status == v1::PARTITION_BUILDING) {
       counts.set_building(counts.building() + 1);
@@ -134,8 +134,7 @@ Result<v1::WantSummaryResponse> GetWantSummary(const QueryView& view,
                                                const v1::WantSummaryRequest& request) {
   const BuildState& state = view.state;
   if (request.want_id().empty()) return FieldError("want_id", "name the want");
-  if (request.include_size() > 0)
-    return FieldError("include", "nothing more is known here; links.events lists its events");
+  RETURN_IF_ERROR(CheckInclude(request.include(), {"events"}));
   const Index index = state.FindWant(request.want_id());
   if (index == kNone) {
     return Error{Errc::kNotFound,

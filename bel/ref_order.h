@@ -38,9 +38,10 @@ class RefOrder {
   // The first one whose ref is not before `ref`, and the first one that is after it.
   const_iterator lower_bound(std::string_view ref) const { return order_.lower_bound(ref); }
   const_iterator upper_bound(std::string_view ref) const { return order_.upper_bound(ref); }
+  const_iterator find(Index partition) const { return order_.find(partition); }
   size_t size() const { return order_.size(); }
 
-  void Add(Index partition) { order_.insert(partition); }
+  const_iterator Add(Index partition) { return order_.insert(partition).first; }
   // Where all that are there already come before it.
   void AddLast(Index partition) { order_.insert(order_.end(), partition); }
 

@@ -183,13 +183,14 @@ bool StateAccess::Complete(BuildState& state, Postings& postings) {
     state.job_names_.Add(HashBytes(state.jobs_[i].label), static_cast<Index>(i));
   }
   instances.wait();
+  if (state.by_ref_.size() != state.partitions_.size()) return false;
+  state.RebuildBlocks();
   const size_t blocks = postings.arena_.size(), words = postings.next_word_;
   constexpr size_t kBlock = Postings::kBlockWords;
   // The end of what is used lies in the last block.
   const bool blocks_fit =
       blocks == 0 ? words == 1 : words > (blocks - 1) * kBlock && words <= blocks * kBlock;
-  return state.by_ref_.size() == state.partitions_.size() &&
-         postings.shards_read_ == Postings::kShards && blocks_fit && postings.idx_ == state.idx_;
+  return postings.shards_read_ == Postings::kShards && blocks_fit && postings.idx_ == state.idx_;
 }
 
 }  // namespace databuild
