@@ -1,11 +1,10 @@
 #include "controller/api/event_methods.h"
 
 #include <algorithm>
-#include <deque>
 
 #include "bel/event_log.h"
-#include "bel/query_events.h"
 #include "bel/query_page.h"
+#include "controller/api/event_pages.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
@@ -13,7 +12,6 @@ namespace {
 
 // Events one request examines backwards; then it answers with what it has and a token.
 constexpr int64_t kMaxBackwards = 50'000;
-constexpr int64_t kBackwardsStep = 2'000;
 constexpr char kBackwardsScope[] = "GetBuildEvents/backwards/";
 
 // `field` is what the request calls its filter; the matcher's own errors begin with "filter".
@@ -47,17 +45,6 @@ Status CheckWait(int64_t wait_ms) {
                     "0 to " + std::to_string(kMost) + ", got " + std::to_string(wait_ms));
 }
 
-// A page decoded, with the names beside enums filled.
-Result<v1::EventPage> Decode(const RawPage& raw) {
-  v1::EventPage page;
-  if (!page.ParseFromString(raw.Encode())) {
-    return Error{Errc::kCorrupt,
-                 "decode events up to " + std::to_string(raw.next_idx) + " of log " + raw.log_id};
-  }
-  for (v1::BuildEvent& event : *page.mutable_events()) FillNames(event);
-  return page;
-}
-
 struct Forwards {
   int64_t since_idx = 0;
   int64_t limit = kDefaultPageEvents;
@@ -78,7 +65,7 @@ Result<std::variant<v1::EventPage, Wait>> ReadForwards(const Call& call, const F
     return std::variant<v1::EventPage, Wait>(
         Wait{raw.next_idx, query.matcher, std::chrono::milliseconds(query.wait_ms)});
   }
-  ASSIGN_OR_RETURN(v1::EventPage page, Decode(raw));
+  ASSIGN_OR_RETURN(v1::EventPage page, DecodePage(raw));
   return std::variant<v1::EventPage, Wait>(std::move(page));
 }
 
@@ -88,7 +75,7 @@ Result<std::optional<int64_t>> TimeAfter(const EventLog& log, int64_t idx) {
   request.since_idx = idx;
   request.limit = 1;
   ASSIGN_OR_RETURN(const RawPage raw, log.ListEvents(request));
-  ASSIGN_OR_RETURN(const v1::EventPage page, Decode(raw));
+  ASSIGN_OR_RETURN(const v1::EventPage page, DecodePage(raw));
   if (page.events().empty()) return std::optional<int64_t>();
   return std::optional<int64_t>(page.events(0).timestamp());
 }
@@ -106,40 +93,6 @@ Result<int64_t> LastIdxUntil(const EventLog& log, int64_t time) {
     }
   }
   return low;
-}
-
-// The last `limit` matching events with idx <= last_idx, ascending. `examined_from`: the oldest idx
-// looked at.
-Result<std::deque<v1::BuildEvent>> ReadBackwards(const EventLog& log, int64_t last_idx,
-                                                 const Forwards& query, int64_t* examined_from) {
-  std::deque<v1::BuildEvent> events;
-  int64_t high = last_idx;
-  while (high > log.floor() && static_cast<int64_t>(events.size()) < query.limit &&
-         last_idx - high < kMaxBackwards) {
-    const int64_t low = std::max(log.floor(), high - kBackwardsStep);
-    std::vector<v1::BuildEvent> step;
-    for (int64_t since = low; since < high;) {
-      ListRequest request;
-      request.since_idx = since;
-      request.limit = high - since;
-      request.matcher = query.matcher;
-      ASSIGN_OR_RETURN(const RawPage raw, log.ListEvents(request));
-      ASSIGN_OR_RETURN(v1::EventPage page, Decode(raw));
-      for (v1::BuildEvent& event : *page.mutable_events()) {
-        if (event.idx() <= high) step.push_back(std::move(event));
-      }
-      since = std::max(raw.next_idx, since + 1);
-    }
-    events.insert(events.begin(), std::make_move_iterator(step.begin()),
-                  std::make_move_iterator(step.end()));
-    high = low;
-  }
-  while (static_cast<int64_t>(events.size()) > query.limit) {
-    high = events.front().idx();
-    events.pop_front();
-  }
-  *examined_from = high;
-  return events;
 }
 
 // The part of a request that chooses events: a token of one page size is good for another.
@@ -172,14 +125,16 @@ Result<Outcome> LastPageBelow(const Call& call, const v1::ListBuildEventsRequest
     const uint64_t bound = std::min<uint64_t>(request.max_timestamp_ns(), INT64_MAX);
     ASSIGN_OR_RETURN(last_idx, LastIdxUntil(*call.log, static_cast<int64_t>(bound) - 1));
   }
-  int64_t from = 0;
-  ASSIGN_OR_RETURN(std::deque<v1::BuildEvent> events,
-                   ReadBackwards(*call.log, last_idx, query, &from));
+  ASSIGN_OR_RETURN(NewestEvents newest,
+                   ReadNewest(*call.log, {.matcher = query.matcher,
+                                          .last_idx = last_idx,
+                                          .limit = static_cast<size_t>(query.limit),
+                                          .most_looked_at = kMaxBackwards}));
   v1::ListBuildEventsResponse response;
-  for (v1::BuildEvent& event : events) *response.add_events() = std::move(event);
+  for (v1::BuildEvent& event : newest.events) *response.add_events() = std::move(event);
   response.set_next_idx(last_idx);
-  const bool cut = !events.empty() && static_cast<int64_t>(events.size()) == query.limit;
-  const int64_t left = cut ? response.events(0).idx() - 1 : from;
+  const bool full = response.events_size() == query.limit;
+  const int64_t left = full ? response.events(0).idx() - 1 : newest.from;
   response.set_has_more(left > call.log->floor());
   if (response.has_more()) {
     response.set_next_page_token(

@@ -12,6 +12,7 @@ namespace databuild {
 
 class EventLog;
 class LogSource;
+class PlanSource;
 
 // Thread-safe.
 class GraphSource {
@@ -27,6 +28,8 @@ class GraphSource {
                     const std::function<void(const QueryView&)>& read) const = 0;
   // The lines of job runs; nullptr: nobody collects them here.
   virtual LogSource* logs() const { return nullptr; }
+  // What the planners would do; nullptr: nothing is planned here.
+  virtual const PlanSource* plans() const { return nullptr; }
 };
 
 }  // namespace databuild

@@ -2,10 +2,14 @@
 
 #include "bel/event_log.h"
 #include "bel/query.h"
+#include "bel/query_builds.h"
+#include "bel/query_v1_lists.h"
+#include "controller/api/detail_methods.h"
 #include "controller/api/event_methods.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/http_message.h"
 #include "controller/api/log_methods.h"
+#include "controller/api/plan_methods.h"
 #include "controller/api/write_methods.h"
 #include "databuild/v1/databuild.pb.h"
 
@@ -16,49 +20,24 @@ constexpr char kService[] = "databuild.v1.DataBuildService";
 constexpr char kGraphService[] = "databuild.v1.GraphService";
 constexpr std::string_view kRestPrefix = "/api/v1/graphs/";
 
-// A query over the fold as a handler. `reasons`: its answer explains, which depends on the time
-// too, so it has no tag.
+// A query over the fold as a handler, tagged with the position that its answer reflects.
 template <typename Request, typename Response>
-MethodHandler Query(Result<Response> (*query)(const QueryView&, const Request&), bool reasons) {
-  return [query, reasons](const Call& call) -> Result<Outcome> {
-    Result<Response> response =
-        Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
-    call.source->Read(call.graph, reasons, [&](const QueryView& view) {
+MethodHandler Query(Result<Response> (*query)(const QueryView&, const Request&)) {
+  return [query](const Call& call) -> Result<Outcome> {
+    Result<Response> response = Error{Errc::kInternal, "not asked"};
+    RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
       response = query(view, static_cast<const Request&>(*call.request));
-    });
+    }));
     if (!response.ok()) return response.error();
     Answer answer;
-    if (!reasons) answer.tag = call.log->log_id() + "-" + std::to_string(response->event_index());
+    answer.tag = call.log->log_id() + "-" + std::to_string(response->event_index());
     answer.message = std::make_shared<Response>(std::move(*response));
     return Outcome(std::move(answer));
   };
 }
 
-// The manifests of a finished run, from its last event; none where that has left the log.
-void AddManifests(const EventLog& log, const PartitionMaker& maker,
-                  v1::PartitionSummaryResponse& response) {
-  ListRequest request;
-  request.since_idx = maker.ended_idx - 1;
-  request.limit = 1;
-  const Result<RawPage> raw = log.ListEvents(request);
-  v1::EventPage page;
-  if (!raw.ok() || !page.ParseFromString(raw->Encode()) || page.events().empty()) return;
-  const v1::JobEvent& event = page.events(0).job_event();
-  if (event.job_run_id() == maker.run_id) *response.mutable_manifests() = event.manifests();
-}
-
-Result<Outcome> HandlePartitionSummary(const Call& call) {
-  const auto& request = static_cast<const v1::PartitionSummaryRequest&>(*call.request);
-  PartitionMaker maker;
-  Result<v1::PartitionSummaryResponse> response =
-      Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
-  call.source->Read(call.graph, true, [&](const QueryView& view) {
-    response = GetPartitionsSummary(view, request);
-    maker = MakerOf(view.state, request.ref().str());
-  });
-  if (!response.ok()) return response.error();
-  if (maker.ended_idx > 0) AddManifests(*call.log, maker, *response);
-  return Outcome(Answer{std::make_shared<v1::PartitionSummaryResponse>(std::move(*response)), ""});
+Result<v1::ActivityResponse> Activity(const QueryView& view, const v1::ActivityRequest&) {
+  return GetActivity(view);
 }
 
 AccessQuestion Access(const char* verb, const char* resource, const char* subresource = "") {
@@ -103,6 +82,11 @@ std::optional<std::vector<std::pair<std::string, std::string>>> MatchPath(
 
 }  // namespace
 
+Status Call::Read(bool reasons, const std::function<void(const QueryView&)>& read) const {
+  if (source->Read(graph, reasons, read)) return {};
+  return Error{Errc::kNotFound, "graph " + graph + ": there is no such graph here"};
+}
+
 const Method* MethodTable::FindRpc(const std::string& path) const {
   for (const Method& method : methods_) {
     if (path == "/" + method.service + "/" + method.name) return &method;
@@ -145,37 +129,62 @@ MethodTable MakeMethodTable() {
       {kService, "GetBuildEvents", "", "", Access("get", "datajobs", "events"),
        &ListBuildEventsRequest::default_instance(), HandleGetBuildEvents},
       {kService, "ListPartitions", "partitions", "", Access("list", "datajobs"),
-       &ListPartitionsRequest::default_instance(), Query(&ListPartitions, false)},
+       &ListPartitionsRequest::default_instance(), Query(&ListPartitions)},
       {kService, "GetPartitionsSummary", "partitions/{ref*}", "", Access("get", "datajobs"),
        &PartitionSummaryRequest::default_instance(), HandlePartitionSummary},
       {kService, "ListWants", "wants", "", Access("list", "wants"),
-       &ListWantsRequest::default_instance(), Query(&ListWants, false)},
+       &ListWantsRequest::default_instance(), Query(&ListWants)},
       {kService, "GetWantSummary", "wants/{want_id}", "", Access("get", "wants"),
-       &WantSummaryRequest::default_instance(), Query(&GetWantSummary, true)},
+       &WantSummaryRequest::default_instance(), HandleWantSummary},
       {kService, "PutWants", "wants", "", Access("create", "wants"),
        &PutWantsRequest::default_instance(), HandlePutWants},
       {kService, "ListTaints", "taints", "", Access("list", "taints"),
-       &ListTaintsRequest::default_instance(), Query(&ListTaints, false)},
+       &ListTaintsRequest::default_instance(), Query(&ListTaints)},
       {kService, "GetTaintSummary", "taints/{taint_id}", "", Access("get", "taints"),
-       &TaintSummaryRequest::default_instance(), Query(&GetTaintSummary, false)},
+       &TaintSummaryRequest::default_instance(), Query(&GetTaintSummary)},
       {kService, "PutTaints", "taints", "", Access("create", "taints"),
        &PutTaintsRequest::default_instance(), HandlePutTaints},
       {kService, "ListBuildRequests", "builds", "", Access("list", "wants"),
-       &ListBuildsRequest::default_instance(), Query(&ListBuildRequests, false)},
+       &ListBuildsRequest::default_instance(), Query(&ListBuildRequests)},
       {kService, "GetBuildSummary", "builds/{build_id}", "", Access("get", "wants"),
-       &BuildSummaryRequest::default_instance(), Query(&GetBuildSummary, false)},
+       &BuildSummaryRequest::default_instance(), HandleBuildSummary},
       {kService, "GetBuildMermaid", "builds/{build_id}/mermaid", "", Access("get", "wants"),
-       &BuildSummaryRequest::default_instance(), Query(&GetBuildMermaid, false)},
+       &BuildSummaryRequest::default_instance(), Query(&GetBuildMermaid)},
       {kService, "ListJobs", "jobs", "", Access("list", "datajobs"),
-       &ListJobsRequest::default_instance(), Query(&ListJobs, false)},
+       &ListJobsRequest::default_instance(), Query(&ListJobs)},
       {kService, "GetJobSummary", "jobs/{job_label*}", "", Access("get", "datajobs"),
-       &JobSummaryRequest::default_instance(), Query(&GetJobSummary, false)},
+       &JobSummaryRequest::default_instance(), Query(&GetJobSummary)},
       {kService, "GetJobRunSummary", "job_runs/{job_run_id}", "", Access("get", "datajobs"),
-       &JobRunSummaryRequest::default_instance(), Query(&GetJobRunSummary, false)},
+       &JobRunSummaryRequest::default_instance(), HandleJobRunSummary},
       {kGraphService, "JobLogs", "job_runs/{job_run_id}/logs", "", Access("get", "datajobs", "log"),
        &JobLogsRequest::default_instance(), HandleJobLogs},
       {kService, "ListJobRuns", "job_runs", "", Access("list", "datajobs"),
-       &ListJobRunsRequest::default_instance(), Query(&ListJobRuns, false)},
+       &ListJobRunsRequest::default_instance(), Query(&ListJobRuns)},
+      {kGraphService, "GetActivity", "activity", "", Access("list", "wants"),
+       &ActivityRequest::default_instance(), Query(&Activity)},
+      {kGraphService, "PartitionsList", "lists/partitions", "", Access("list", "datajobs"),
+       &PartitionsListRequest::default_instance(), Query(&PartitionsList)},
+      {kGraphService, "JobsList", "lists/jobs", "", Access("list", "datajobs"),
+       &JobsListRequest::default_instance(), Query(&JobsList)},
+      {kGraphService, "JobRunsList", "lists/job_runs", "", Access("list", "datajobs"),
+       &JobRunsListRequest::default_instance(), Query(&JobRunsList)},
+      {kGraphService, "BuildsList", "lists/builds", "", Access("list", "wants"),
+       &BuildsListRequest::default_instance(), Query(&BuildsList)},
+      {kGraphService, "PartitionDetail", "details/partitions/{partition_ref*}", "",
+       Access("get", "datajobs"), &PartitionDetailRequest::default_instance(),
+       HandlePartitionDetail},
+      {kGraphService, "JobDetail", "details/jobs/{job_label*}", "", Access("get", "datajobs"),
+       &JobDetailRequest::default_instance(), Query(&JobDetail)},
+      {kGraphService, "JobRunDetail", "details/job_runs/{job_run_id}", "",
+       Access("get", "datajobs"), &JobRunDetailRequest::default_instance(), HandleJobRunDetail},
+      {kGraphService, "BuildDetail", "details/builds/{build_request_id}", "",
+       Access("get", "wants"), &BuildDetailRequest::default_instance(), HandleBuildDetail},
+      {"databuild.v1.GraphLookup", "Lookup", "lookup", "", Access("list", "datajobs"),
+       &GraphLookupRequest::default_instance(), HandleLookup},
+      {"databuild.v1.GraphAnalyze", "Analyze", "plan", "", Access("list", "datajobs"),
+       &GraphAnalyzeRequest::default_instance(), HandleAnalyze},
+      {"databuild.v1.JobConfigure", "Configure", "configure", "", Access("get", "datajobs"),
+       &JobConfigureRequest::default_instance(), HandleConfigure},
   });
 }
 

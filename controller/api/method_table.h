@@ -25,6 +25,7 @@ class EventLog;
 class EventMatcher;
 class GraphSource;
 class ObjectCreator;
+struct QueryView;
 
 // One request: decoded, and its caller allowed.
 struct Call {
@@ -43,6 +44,9 @@ struct Call {
   // end.
   int64_t scanned_idx = -1;  // as the Wait before said; -1: first try
   bool last_try = false;     // answer now, with whatever there is
+
+  // source->Read of the graph; kNotFound: there is no such graph here.
+  Status Read(bool reasons, const std::function<void(const QueryView&)>& read) const;
 };
 
 struct Answer {

@@ -1,9 +1,6 @@
 #include "controller/planner/plan.h"
 
-#include <limits>
-
 #include "bel/ranges/partition_ref.h"
-#include "controller/planner/plan_walk.h"
 
 namespace databuild {
 namespace {
@@ -30,7 +27,7 @@ PlanRef RefTo(const BuildState& state, Index partition, Index instance) {
 }  // namespace
 
 PlanAnswer Plan(const BuildState& state, const Catalogue& catalogue,
-                const std::vector<std::string>& refs) {
+                const std::vector<std::string>& refs, size_t most) {
   PlanAnswer answer;
   for (const std::string& ref : refs) {
     if (IsPartitionRef(ref)) continue;
@@ -41,7 +38,11 @@ PlanAnswer Plan(const BuildState& state, const Catalogue& catalogue,
   size_t next = 0;
   PlanWalk walk(state, catalogue, kNone,
                 [&] { return next < refs.size() ? &refs[next++] : nullptr; });
-  while (!walk.Advance(std::numeric_limits<uint32_t>::max())) {
+  if (!walk.Advance(most)) {
+    answer.refused = Refusal({refs.front(), "", "", reason::kPlanTooLarge,
+                              "the plan looks at more than " + std::to_string(most) +
+                                  " refs; ask for fewer at a time"});
+    return answer;
   }
   const Analysis analysis = walk.Take();
   if (!analysis.refused.reason.empty()) {

@@ -9,6 +9,7 @@
 
 #include "bel/build_state.h"
 #include "controller/planner/catalogue.h"
+#include "controller/planner/plan_walk.h"
 #include "controller/planner/reason.h"
 
 namespace databuild {
@@ -28,7 +29,9 @@ struct PlanRef {
 };
 
 struct PlanAnswer {
-  std::vector<PlanTask> tasks;                // inputs may come after what needs them
+  // Inputs may come after what needs them. Without inputs also: what the job's image has yet to
+  // say how it is made.
+  std::vector<PlanTask> tasks;
   std::vector<PlanRef> available;             // there already, asked for or read
   std::vector<PlanRef> delegated;             // left to the build that makes it now
   std::vector<PartitionReason> unproducible;  // NoProducer or AmbiguousProducer or InvalidJob
@@ -37,9 +40,10 @@ struct PlanAnswer {
   PartitionReason refused;
 };
 
-// `catalogue` follows `state`. Costs what planning costs, in one go: some microseconds a ref.
+// `catalogue` follows `state`. Costs what planning costs, in one go: some microseconds a ref. A plan
+// that looks at more than `most` refs is refused as PlanTooLarge.
 PlanAnswer Plan(const BuildState& state, const Catalogue& catalogue,
-                const std::vector<std::string>& refs);
+                const std::vector<std::string>& refs, size_t most = kMaxRefsPerPlan);
 // Compiles the patterns of the DataJobs in force first.
 PlanAnswer Plan(const BuildState& state, const std::vector<std::string>& refs);
 

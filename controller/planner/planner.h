@@ -93,6 +93,12 @@ class Planner {
   // Why the wanted ref is not there. `want`: whose view, or kNone.
   PartitionReason Explain(Index want, Index partition, TimeNs now) const;
 
+  const Catalogue& catalogue() const { return catalogue_; }
+  // How the units of the refs, all of one job, would be run if they were now: a config for each
+  // unit. kInvalidArgument names outputs[i]; kUnavailable: the job's image, or its object, has yet
+  // to say.
+  Result<v1::JobConfigureResponse> Configure(const std::vector<std::string>& refs);
+
  private:
   enum class KeyKind { kWant, kTaint, kDataJob, kExternal, kRun, kBuild, kUnit };
   struct Key {

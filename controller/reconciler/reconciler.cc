@@ -166,14 +166,18 @@ std::optional<TimeNs> GraphReconciler::NextWake() const {
   return std::min(wake.value_or(retry), retry);
 }
 
+void GraphReconciler::Ask(const std::function<void(const BuildState&, Planner*)>& ask) const {
+  const std::lock_guard lock(mutex_);
+  parts_.log->WithState([&](const BuildState& state) { ask(state, planner_.get()); });
+}
+
 void GraphReconciler::Read(
     const std::function<void(const BuildState&, const Explainer&)>& read) const {
-  const std::lock_guard lock(mutex_);
-  parts_.log->WithState([&](const BuildState& state) {
+  Ask([&](const BuildState& state, const Planner* planner) {
     Explainer explain;
-    if (planner_) {
+    if (planner != nullptr) {
       explain = [&](Index want, Index partition) {
-        return planner_->Explain(want, partition, parts_.clock->Now());
+        return planner->Explain(want, partition, parts_.clock->Now());
       };
     }
     read(state, explain);

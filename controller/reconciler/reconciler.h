@@ -90,6 +90,8 @@ class GraphReconciler {
   // inside.
   using Explainer = std::function<PartitionReason(Index want, Index partition)>;
   void Read(const std::function<void(const BuildState&, const Explainer&)>& read) const;
+  // The same with the planner itself; nullptr before the first synced tick.
+  void Ask(const std::function<void(const BuildState&, Planner*)>& ask) const;
 
  private:
   bool DecideAndAppend(TickReport& report);

@@ -173,6 +173,10 @@ std::vector<std::string> PlannerWorld::BuildStatuses(const std::string& want) co
   return statuses;
 }
 
+void PlannerWorld::Ask(const std::function<void(const BuildState&, Planner*)>& ask) const {
+  process_->reconciler->Ask(ask);
+}
+
 PartitionReason PlannerWorld::Why(const std::string& want, const std::string& ref) const {
   PartitionReason reason;
   process_->reconciler->Read(

@@ -2,6 +2,7 @@
 // event log and fold over storage in memory, a fake cluster and a fake clock; tests take the turns.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,8 @@ class PlannerWorld {
   const Want& WantOf(const std::string& name) const;
   std::vector<std::string> BuildStatuses(const std::string& want) const;
   PartitionReason Why(const std::string& want, const std::string& ref) const;
+  // The planner itself, between two turns.
+  void Ask(const std::function<void(const BuildState&, Planner*)>& ask) const;
   size_t CountEvents(v1::BuildEvent::EventTypeCase type) const;
   // Runs of the ref, and the largest number of them that were ever live at once.
   size_t RunsOf(const std::string& ref) const;

@@ -1,0 +1,211 @@
+#include "controller/api/detail_methods.h"
+
+#include <algorithm>
+
+#include "bel/event_log.h"
+#include "bel/query_timelines.h"
+#include "bel/query_v1_lists.h"
+#include "controller/api/event_pages.h"
+#include "databuild/v1/databuild.pb.h"
+
+namespace databuild {
+namespace {
+
+constexpr size_t kIncludedEvents = 100;
+constexpr size_t kTimelineEvents = 1'000;
+
+// What one thing's events are looked for by, and where in the log they begin and end.
+struct EventsOf {
+  v1::EventFilter filter;
+  int64_t since_idx = 0;         // exclusive
+  int64_t last_idx = INT64_MAX;  // inclusive
+};
+
+template <typename Request>
+bool Includes(const Request& request, std::string_view word) {
+  return std::find(request.include().begin(), request.include().end(), word) !=
+         request.include().end();
+}
+
+Result<NewestQuery> QueryOf(const EventsOf& of, size_t limit) {
+  ASSIGN_OR_RETURN(EventMatcher matcher, EventMatcher::Compile(of.filter));
+  NewestQuery query;
+  query.matcher = std::make_shared<const EventMatcher>(std::move(matcher));
+  query.since_idx = of.since_idx;
+  query.last_idx = of.last_idx;
+  query.limit = limit;
+  return query;
+}
+
+template <typename Response>
+Status AddEvents(const EventLog& log, const EventsOf& of, Response& response) {
+  ASSIGN_OR_RETURN(const NewestQuery query, QueryOf(of, kIncludedEvents));
+  ASSIGN_OR_RETURN(NewestEvents newest, ReadNewest(log, query));
+  for (v1::BuildEvent& event : newest.events) *response.add_events() = std::move(event);
+  return {};
+}
+
+// `id`: of the thing, as ToTimeline takes it.
+template <typename Response>
+Status AddTimeline(const EventLog& log, const EventsOf& of, const std::string& id,
+                   Response& response) {
+  ASSIGN_OR_RETURN(NewestQuery query, QueryOf(of, kTimelineEvents));
+  auto* timeline = response.mutable_timeline();
+  using Entry = std::remove_reference_t<decltype(*timeline->Add())>;
+  query.keep = [&](const v1::BuildEvent& event) {
+    Entry entry;
+    return ToTimeline(event, id, entry);
+  };
+  ASSIGN_OR_RETURN(const NewestEvents newest, ReadNewest(log, query));
+  for (const v1::BuildEvent& event : newest.events) ToTimeline(event, id, *timeline->Add());
+  response.set_timeline_cut(newest.cut);
+  return {};
+}
+
+// The manifests of a finished run, from its last event; none where that has left the log.
+template <typename Response>
+void AddManifests(const EventLog& log, const PartitionMaker& maker, Response& response) {
+  if (maker.ended_idx == 0) return;
+  ListRequest request;
+  request.since_idx = maker.ended_idx - 1;
+  request.limit = 1;
+  const Result<RawPage> raw = log.ListEvents(request);
+  v1::EventPage page;
+  if (!raw.ok() || !page.ParseFromString(raw->Encode()) || page.events().empty()) return;
+  const v1::JobEvent& event = page.events(0).job_event();
+  if (event.job_run_id() == maker.run_id) *response.mutable_manifests() = event.manifests();
+}
+
+template <typename Response>
+Outcome TaggedAnswer(const Call& call, Response response) {
+  const std::string tag = call.log->log_id() + "-" + std::to_string(response.event_index());
+  return Answer{std::make_shared<Response>(std::move(response)), tag};
+}
+
+// Reasons depend on the time too: their answers have no tag.
+template <typename Response>
+Outcome PlainAnswer(Response response) {
+  return Answer{std::make_shared<Response>(std::move(response)), ""};
+}
+
+EventsOf EventsOfRun(const BuildState& state, const std::string& id) {
+  EventsOf of{JobRunTimelineFilter(id)};
+  const Index run = state.FindRun(id);
+  if (run == kNone || state.run(run).scheduled_idx == 0) return of;
+  of.since_idx = state.run(run).scheduled_idx - 1;
+  return of;
+}
+
+EventsOf EventsOfBuild(const BuildState& state, const std::string& id) {
+  EventsOf of{BuildTimelineFilter(id)};
+  const Index build = state.FindBuild(id);
+  if (build == kNone || state.build(build).received_idx == 0) return of;
+  of.since_idx = state.build(build).received_idx - 1;
+  return of;
+}
+
+}  // namespace
+
+Result<Outcome> HandlePartitionSummary(const Call& call) {
+  const auto& request = static_cast<const v1::PartitionSummaryRequest&>(*call.request);
+  PartitionMaker maker;
+  Result<v1::PartitionSummaryResponse> response = Error{Errc::kInternal, "not asked"};
+  RETURN_IF_ERROR(call.Read(true, [&](const QueryView& view) {
+    response = GetPartitionsSummary(view, request);
+    maker = MakerOf(view.state, request.ref().str());
+  }));
+  if (!response.ok()) return response.error();
+  AddManifests(*call.log, maker, *response);
+  if (Includes(request, "events"))
+    RETURN_IF_ERROR(
+        AddEvents(*call.log, {PartitionTimelineFilter(request.ref().str())}, *response));
+  return PlainAnswer(std::move(*response));
+}
+
+Result<Outcome> HandleWantSummary(const Call& call) {
+  const auto& request = static_cast<const v1::WantSummaryRequest&>(*call.request);
+  Result<v1::WantSummaryResponse> response = Error{Errc::kInternal, "not asked"};
+  EventsOf of;
+  of.filter.add_want_ids(request.want_id());
+  RETURN_IF_ERROR(call.Read(true, [&](const QueryView& view) {
+    response = GetWantSummary(view, request);
+    const Index want = view.state.FindWant(request.want_id());
+    if (want != kNone) of.since_idx = std::max<int64_t>(0, view.state.want(want).created_idx - 1);
+  }));
+  if (!response.ok()) return response.error();
+  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
+  return PlainAnswer(std::move(*response));
+}
+
+Result<Outcome> HandleBuildSummary(const Call& call) {
+  const auto& request = static_cast<const v1::BuildSummaryRequest&>(*call.request);
+  Result<v1::BuildSummaryResponse> response = Error{Errc::kInternal, "not asked"};
+  EventsOf of;
+  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
+    response = GetBuildSummary(view, request);
+    of = EventsOfBuild(view.state, request.build_id());
+  }));
+  if (!response.ok()) return response.error();
+  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
+  return TaggedAnswer(call, std::move(*response));
+}
+
+Result<Outcome> HandleJobRunSummary(const Call& call) {
+  const auto& request = static_cast<const v1::JobRunSummaryRequest&>(*call.request);
+  Result<v1::JobRunSummaryResponse> response = Error{Errc::kInternal, "not asked"};
+  EventsOf of;
+  PartitionMaker maker;
+  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
+    response = GetJobRunSummary(view, request);
+    if (!response.ok()) return;
+    of = EventsOfRun(view.state, request.job_run_id());
+    const Run& run = view.state.run(view.state.FindRun(request.job_run_id()));
+    if (run.status == v1::JOB_COMPLETED) maker = {request.job_run_id(), run.last_idx};
+  }));
+  if (!response.ok()) return response.error();
+  AddManifests(*call.log, maker, *response);
+  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
+  return TaggedAnswer(call, std::move(*response));
+}
+
+Result<Outcome> HandlePartitionDetail(const Call& call) {
+  const auto& request = static_cast<const v1::PartitionDetailRequest&>(*call.request);
+  const std::string& ref = request.partition_ref().str();
+  Result<v1::PartitionDetailResponse> response = Error{Errc::kInternal, "not asked"};
+  RETURN_IF_ERROR(
+      call.Read(false, [&](const QueryView& view) { response = PartitionDetail(view, request); }));
+  if (!response.ok()) return response.error();
+  RETURN_IF_ERROR(AddTimeline(*call.log, {PartitionTimelineFilter(ref)}, ref, *response));
+  return TaggedAnswer(call, std::move(*response));
+}
+
+Result<Outcome> HandleJobRunDetail(const Call& call) {
+  const auto& request = static_cast<const v1::JobRunDetailRequest&>(*call.request);
+  Result<v1::JobRunDetailResponse> response = Error{Errc::kInternal, "not asked"};
+  EventsOf of;
+  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
+    response = JobRunDetail(view, request);
+    of = EventsOfRun(view.state, request.job_run_id());
+  }));
+  if (!response.ok()) return response.error();
+  RETURN_IF_ERROR(AddTimeline(*call.log, of, request.job_run_id(), *response));
+  for (const v1::JobRunTimelineEvent& entry : response->timeline()) {
+    if (entry.has_cancel_reason()) response->set_cancel_reason(entry.cancel_reason());
+  }
+  return TaggedAnswer(call, std::move(*response));
+}
+
+Result<Outcome> HandleBuildDetail(const Call& call) {
+  const auto& request = static_cast<const v1::BuildDetailRequest&>(*call.request);
+  Result<v1::BuildDetailResponse> response = Error{Errc::kInternal, "not asked"};
+  EventsOf of;
+  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
+    response = BuildDetail(view, request);
+    of = EventsOfBuild(view.state, request.build_request_id());
+  }));
+  if (!response.ok()) return response.error();
+  RETURN_IF_ERROR(AddTimeline(*call.log, of, request.build_request_id(), *response));
+  return TaggedAnswer(call, std::move(*response));
+}
+
+}  // namespace databuild
