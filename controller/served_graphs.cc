@@ -3,30 +3,10 @@
 #include <set>
 
 #include "bel/followed_logs.h"
+#include "controller/planner/plan_answers.h"
 #include "controller/reconciler/graph_workers.h"
 
 namespace databuild {
-namespace {
-
-v1::PartitionReason ToProto(const PartitionReason& why) {
-  v1::PartitionReason out;
-  out.set_ref(why.ref);
-  out.set_state(why.state);
-  out.set_reason(why.reason);
-  out.set_message(why.message);
-  out.set_job_run_id(why.job_run_id);
-  out.set_next_change_ns(why.next_change);
-  for (const ReasonLink& link : why.chain) {
-    v1::ChainLink* added = out.add_chain();
-    added->set_partition_ref(link.ref);
-    added->set_job_label(link.job_label);
-    added->set_job_run_id(link.job_run_id);
-    added->set_reason(link.reason);
-  }
-  return out;
-}
-
-}  // namespace
 
 std::vector<std::string> ServedGraphs::Graphs() const {
   std::set<std::string> graphs;
@@ -70,6 +50,58 @@ bool ServedGraphs::Read(const std::string& graph, bool reasons,
     read(QueryView{state, graph, ask, trouble});
   });
   return true;
+}
+
+// With the planner's catalogue, or, where nobody plans, with one that is compiled for the question.
+Status ServedGraphs::AskCatalogue(
+    const std::string& graph,
+    const std::function<void(const BuildState&, const Catalogue&)>& ask) const {
+  const std::shared_ptr<const EventLog> log = Log(graph);
+  if (!log) return Error{Errc::kNotFound, "graph " + graph + ": there is no such graph here"};
+  const auto compile = [&](const BuildState& state) {
+    Catalogue catalogue(state);
+    for (Index job = 0; job < state.jobs().size(); ++job) catalogue.Update(job);
+    ask(state, catalogue);
+  };
+  if (const auto handle = Handle(graph)) {
+    handle->reconciler->Ask([&](const BuildState& state, const Planner* planner) {
+      planner == nullptr ? compile(state) : ask(state, planner->catalogue());
+    });
+  } else {
+    log->WithState(compile);
+  }
+  return {};
+}
+
+Result<v1::GraphLookupResponse> ServedGraphs::Lookup(const std::string& graph,
+                                                     const Refs& refs) const {
+  Result<v1::GraphLookupResponse> answer = Error{Errc::kInternal, "not asked"};
+  RETURN_IF_ERROR(AskCatalogue(graph, [&](const BuildState& state, const Catalogue& catalogue) {
+    answer = LookupJobs(state, catalogue, refs);
+  }));
+  return answer;
+}
+
+Result<v1::GraphAnalyzeResponse> ServedGraphs::Analyze(const std::string& graph,
+                                                       const Refs& refs) const {
+  Result<v1::GraphAnalyzeResponse> answer = Error{Errc::kInternal, "not asked"};
+  RETURN_IF_ERROR(AskCatalogue(graph, [&](const BuildState& state, const Catalogue& catalogue) {
+    answer = AnalyzePlan(state, catalogue, refs);
+    if (answer.ok()) answer->mutable_graph()->mutable_label()->set_label(graph);
+  }));
+  return answer;
+}
+
+Result<v1::JobConfigureResponse> ServedGraphs::Configure(const std::string& graph,
+                                                         const Refs& refs) const {
+  Result<v1::JobConfigureResponse> answer =
+      Error{Errc::kUnavailable, "this replica plans nothing now; ask the one that leads"};
+  if (const auto handle = Handle(graph)) {
+    handle->reconciler->Ask([&](const BuildState&, Planner* planner) {
+      if (planner != nullptr) answer = planner->Configure(refs);
+    });
+  }
+  return answer;
 }
 
 }  // namespace databuild

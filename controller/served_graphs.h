@@ -9,15 +9,19 @@
 #include <vector>
 
 #include "controller/api/graph_source.h"
+#include "controller/api/plan_source.h"
 
 namespace databuild {
 
+class Catalogue;
 class FollowedLogs;
 class GraphWorkers;
 struct GraphHandle;
 
-// Thread-safe.
-class ServedGraphs final : public GraphSource {
+// Thread-safe. What would be done is asked of the graph's planner while this replica leads; a
+// standby plans from what it has folded, but cannot say how a job would be run: it has not seen the
+// DataJob.
+class ServedGraphs final : public GraphSource, private PlanSource {
  public:
   // nullptr: nothing is followed. What is given outlives this.
   explicit ServedGraphs(const FollowedLogs* followed) : followed_(followed) {}
@@ -28,12 +32,22 @@ class ServedGraphs final : public GraphSource {
   }
 
   LogSource* logs() const override { return logs_; }
+  const PlanSource* plans() const override { return this; }
   std::vector<std::string> Graphs() const override;
   std::shared_ptr<const EventLog> Log(const std::string& graph) const override;
   bool Read(const std::string& graph, bool reasons,
             const std::function<void(const QueryView&)>& read) const override;
 
  private:
+  using Refs = std::vector<std::string>;
+  Result<v1::GraphLookupResponse> Lookup(const std::string& graph, const Refs& refs) const override;
+  Result<v1::GraphAnalyzeResponse> Analyze(const std::string& graph,
+                                           const Refs& refs) const override;
+  Result<v1::JobConfigureResponse> Configure(const std::string& graph,
+                                             const Refs& refs) const override;
+
+  Status AskCatalogue(const std::string& graph,
+                      const std::function<void(const BuildState&, const Catalogue&)>& ask) const;
   std::shared_ptr<const GraphHandle> Handle(const std::string& graph) const;
 
   const FollowedLogs* const followed_;

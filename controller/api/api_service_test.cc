@@ -243,6 +243,8 @@ TEST_F(ApiServiceTest, AnUnchangedStateIsNotSentAgain) {
   TestResponse second = Get("/api/v1/graphs/sales/wants", again);
   EXPECT_EQ(second.status, 304);
   EXPECT_EQ(second.body, "");
+  const std::string either = "Authorization: alice\r\nIf-None-Match: \"other\", " + tag + "\r\n";
+  EXPECT_EQ(Get("/api/v1/graphs/sales/wants", either).status, 304);
   ASSERT_TRUE(log().Append({WantCreated("w2")}).ok());
   EXPECT_EQ(Get("/api/v1/graphs/sales/wants", again).status, 200);
 }

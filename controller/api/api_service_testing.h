@@ -53,7 +53,9 @@ class LogGraphs final : public GraphSource {
     });
     return true;
   }
+  const PlanSource* plans() const override { return planner; }
   std::map<std::string, std::shared_ptr<EventLog>> logs;
+  const PlanSource* planner = nullptr;
 };
 
 // Lets everybody in who says their name, and allows what is listed.

@@ -6,6 +6,7 @@
 #include "bel/base/uuid.h"
 #include "bel/event_log.h"
 #include "controller/api/api_error.h"
+#include "controller/api/gzip.h"
 #include "controller/api/message_codec.h"
 #include "controller/metrics/metrics.h"
 
@@ -59,6 +60,16 @@ void Exchange::SayHowOld(HttpResponse& response) const {
   response.headers.emplace_back("databuild-stale-seconds", std::to_string(stale / kSecond));
 }
 
+namespace {
+
+// Whether an If-None-Match header names the tag; weak and strong ones compare alike (RFC 9110,
+// 13.1.2).
+bool Names(std::string_view if_none_match, const std::string& tag) {
+  return if_none_match == "*" || if_none_match.find("\"" + tag + "\"") != std::string_view::npos;
+}
+
+}  // namespace
+
 void Exchange::Succeed(const Answer& answer) {
   HttpResponse response;
   response.content_type = "application/json";
@@ -71,10 +82,10 @@ void Exchange::Succeed(const Answer& answer) {
   if (door == Door::kRest && !answer.tag.empty()) {
     // The tag is of the state, not of the bytes; the same request to the same state gives the same
     // answer.
-    const std::string tag = "\"" + answer.tag + "\"";
+    const std::string tag = "W/\"" + answer.tag + "\"";
     response.headers.emplace_back("ETag", tag);
     response.headers.emplace_back("Cache-Control", "no-cache, private");
-    if (request.Header("if-none-match") == tag) {
+    if (Names(request.Header("if-none-match").value_or(""), answer.tag)) {
       response.status = 304;
       return Send(std::move(response), "ok");
     }
@@ -92,6 +103,16 @@ void Exchange::SucceedWith(std::string json) {
   response.content_type = "application/json";
   response.body = std::move(json);
   Send(std::move(response), "ok");
+}
+
+void Exchange::Compress(HttpResponse& response) const {
+  if (response.body.size() < kMinGzipBytes) return;
+  response.headers.emplace_back("Vary", "Accept-Encoding");
+  if (!AcceptsGzip(request.Header("accept-encoding").value_or(""))) return;
+  std::optional<std::string> packed = Gzip(response.body);
+  if (!packed) return;
+  response.body = std::move(*packed);
+  response.headers.emplace_back("Content-Encoding", "gzip");
 }
 
 void Exchange::Send(HttpResponse response, const char* code) {
@@ -113,6 +134,7 @@ void Exchange::Send(HttpResponse response, const char* code) {
     metrics_->Add(Metric::kApiRequests, {name, code});
     metrics_->Observe(Metric::kApiDuration, {name}, took.count());
   }
+  Compress(response);
   reply->Send(std::move(response));
 }
 

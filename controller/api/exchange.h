@@ -43,6 +43,7 @@ class Exchange {
  private:
   void Send(HttpResponse response, const char* code);
   void SayHowOld(HttpResponse& response) const;
+  void Compress(HttpResponse& response) const;
 
   Metrics* const metrics_;
 };

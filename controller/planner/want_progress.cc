@@ -77,10 +77,21 @@ void WantProgress::Reset() {
   }
 }
 
+// Other wants of a partition are looked at only where they do not know of its stage yet: a hundred
+// thousand wants may share one.
 void WantProgress::Follow(Index want) {
   wants_.erase(want);
   if (!state_.want(want).Live()) return;
-  for (Index partition : state_.want(want).partitions) Update(partition);
+  Missing missing;
+  for (Index partition : state_.want(want).partitions) {
+    if (partition >= stages_.size() || stages_[partition] != StageOf(partition)) Update(partition);
+    Put(missing, want, partition);
+  }
+  if (Empty(missing)) {
+    wants_.erase(want);
+  } else {
+    wants_[want] = std::move(missing);
+  }
 }
 
 void WantProgress::Update(Index partition) {

@@ -76,8 +76,11 @@ Delta FakeCluster::Newest(const Key& key) const {
     return nullptr;
   };
   switch (kind) {
-    case Kind::kWant:
-      return WantChanged{id, by_uid(wants_)};
+    case Kind::kWant: {
+      const auto want = wants_.find(want_names_.at(id));
+      const bool there = want != wants_.end() && want->second->meta.uid == id;
+      return WantChanged{id, there ? want->second : nullptr};
+    }
     case Kind::kTaint:
       return TaintChanged{id, by_uid(taints_)};
     case Kind::kDataJob: {
@@ -102,6 +105,7 @@ ObservedWant& FakeCluster::PutWant(const std::string& name, std::vector<std::str
   want->meta.created_at = clock_.now;
   want->partitions = std::move(partitions);
   wants_[name] = want;
+  want_names_[want->meta.uid] = name;
   Changed(Kind::kWant, want->meta.uid);
   return *want;
 }

@@ -139,6 +139,7 @@ class FakeCluster {
   FakeClock& clock_;
   uint64_t next_uid_ = 1;
   std::map<std::string, std::shared_ptr<ObservedWant>> wants_;
+  std::map<std::string, std::string> want_names_;  // by uid, also of those that are gone
   std::map<std::string, std::shared_ptr<ObservedTaint>> taints_;
   std::map<std::string, std::shared_ptr<ObservedDataJob>> data_jobs_;
   std::map<std::string, ObservedJob> observed_;                               // by run id

@@ -59,6 +59,7 @@ THIRD_PARTY = {
     "RE2": (["re2/"], ["controller/planner/pattern_regex.cc", "bel/query_*.cc", "bel/glob.cc"]),
     "CLI11": (["CLI/"], ["controller/config/command_line.cc", "cli/*.cc", "tools/bel/options.cc"]),
     "spdlog": (["spdlog/"], ["bel/base/log.cc"]),
+    "zlib": (["zlib.h"], ["controller/api/gzip.cc"]),
     "zstd": (["zstd"], ["bel/segment.cc", "bel/log_chunks.cc", "controller/kube/job_manifest.cc", "wrapper/spec.cc"]),
     "nlohmann-json": (["nlohmann/"], ["*.cc"]),
 }
