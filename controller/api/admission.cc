@@ -3,6 +3,7 @@
 #include <google/protobuf/message.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "bel/event_log.h"
 #include "bel/query_page.h"
@@ -20,6 +21,23 @@ bool IsGraphName(const std::string& name) {
   return !name.empty() && name.size() <= 63 && alphanumeric(name.front()) &&
          alphanumeric(name.back()) &&
          std::all_of(name.begin(), name.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
+}
+
+// What `include` adds to an answer has rights of its own, as where it is asked for by itself.
+std::vector<AccessQuestion> QuestionsOfInclude(const google::protobuf::Message& request) {
+  std::vector<AccessQuestion> questions;
+  const auto* field = request.GetDescriptor()->FindFieldByName("include");
+  if (field == nullptr) return questions;
+  for (const std::string& word :
+       request.GetReflection()->GetRepeatedFieldRef<std::string>(request, field)) {
+    if (word != "events" && word != "logs") continue;  // unknown ones are the query's to refuse
+    AccessQuestion question;
+    question.verb = "get";
+    question.resource = "datajobs";
+    question.subresource = word == "logs" ? "log" : word;
+    questions.push_back(std::move(question));
+  }
+  return questions;
 }
 
 }  // namespace
@@ -52,11 +70,15 @@ Result<std::string> Admission::GraphOf(std::initializer_list<std::string> named)
 }
 
 Status Admission::Admit(const Method& method, Call& call) const {
-  AccessQuestion question = method.access;
-  question.graph = call.graph;
-  if (const Status allowed = auth_.Authorize(call.caller, question); !allowed.ok()) {
-    AuditRefusal(call, method, allowed.error());
-    return allowed.error();
+  std::vector<AccessQuestion> questions = {method.access};
+  for (AccessQuestion& more : QuestionsOfInclude(*call.request))
+    questions.push_back(std::move(more));
+  for (AccessQuestion& question : questions) {
+    question.graph = call.graph;
+    if (const Status allowed = auth_.Authorize(call.caller, question); !allowed.ok()) {
+      AuditRefusal(call, method, allowed.error());
+      return allowed.error();
+    }
   }
   call.source = &graphs_;
   call.objects = objects_;

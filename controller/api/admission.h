@@ -21,9 +21,9 @@ class Admission {
   // Field 100 of a request.
   static std::string GraphField(const google::protobuf::Message& request);
 
-  // Rights first, so that a stranger does not learn which graphs there are. `call` has caller,
-  // request and graph; gets the rest.
-  // A refusal leaves an audit line.
+  // The method's own right and those of what `include` adds. Rights first, so that a stranger does
+  // not learn which graphs there are. `call` has caller, request and graph; gets the rest. A
+  // refusal leaves an audit line.
   Status Admit(const Method& method, Call& call) const;
 
  private:

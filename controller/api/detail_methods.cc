@@ -6,6 +6,7 @@
 #include "bel/query_timelines.h"
 #include "bel/query_v1_lists.h"
 #include "controller/api/event_pages.h"
+#include "controller/api/log_methods.h"
 #include "databuild/v1/databuild.pb.h"
 
 namespace databuild {
@@ -82,7 +83,7 @@ Outcome TaggedAnswer(const Call& call, Response response) {
   return Answer{std::make_shared<Response>(std::move(response)), tag};
 }
 
-// Reasons depend on the time too: their answers have no tag.
+// Reasons depend on the time too, and lines come without events: such answers have no tag.
 template <typename Response>
 Outcome PlainAnswer(Response response) {
   return Answer{std::make_shared<Response>(std::move(response)), ""};
@@ -165,7 +166,9 @@ Result<Outcome> HandleJobRunSummary(const Call& call) {
   if (!response.ok()) return response.error();
   AddManifests(*call.log, maker, *response);
   if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
-  return TaggedAnswer(call, std::move(*response));
+  if (!Includes(request, "logs")) return TaggedAnswer(call, std::move(*response));
+  ASSIGN_OR_RETURN(*response->mutable_logs(), FirstLogLines(call, request.job_run_id()));
+  return PlainAnswer(std::move(*response));
 }
 
 Result<Outcome> HandlePartitionDetail(const Call& call) {

@@ -55,6 +55,18 @@ TEST_F(ApiServiceTest, EventsComeWhenTheyAreAskedFor) {
   EXPECT_NE(unknown.body.find("include: 'colours' is none of events"), std::string::npos);
 }
 
+TEST_F(ApiServiceTest, WhatIsIncludedNeedsItsOwnRight) {
+  ASSERT_TRUE(log().Append(PartitionMade("made/1")).ok());
+  auth_.asked.clear();
+  EXPECT_EQ(Rest("job_runs/made%2F1%23run?include=events").status, 200);
+  EXPECT_EQ(auth_.asked,
+            (std::vector<std::string>{"get datajobs sales", "get datajobs/events sales"}));
+  auth_.asked.clear();
+  EXPECT_EQ(Rest("job_runs/made%2F1%23run?include=logs").status, 501)
+      << "nobody collects logs here";
+  EXPECT_EQ(auth_.asked.back(), "get datajobs/log sales");
+}
+
 TEST_F(ApiServiceTest, ListsOfTheFirstGenerationGoByLimitAndOffset) {
   for (const char* ref : {"made/1", "made/2", "made/3"})
     ASSERT_TRUE(log().Append(PartitionMade(ref)).ok());

@@ -40,8 +40,8 @@ struct PlanAnswer {
   PartitionReason refused;
 };
 
-// `catalogue` follows `state`. Costs what planning costs, in one go: some microseconds a ref. A plan
-// that looks at more than `most` refs is refused as PlanTooLarge.
+// `catalogue` follows `state`. Costs what planning costs, in one go: some microseconds a ref. A
+// plan that looks at more than `most` refs is refused as PlanTooLarge.
 PlanAnswer Plan(const BuildState& state, const Catalogue& catalogue,
                 const std::vector<std::string>& refs, size_t most = kMaxRefsPerPlan);
 // Compiles the patterns of the DataJobs in force first.

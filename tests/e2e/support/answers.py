@@ -5,6 +5,7 @@ sentence for every figure that is not what the events say. The graph must be at 
 """
 
 import collections
+import urllib.parse
 
 from support.event_log import EventLog, delegated_refs, refs_in
 
@@ -30,6 +31,7 @@ class Fold:
         self.skipped = collections.Counter()  # by build
         self.hit = collections.Counter()      # by taint
         self.delegated = collections.defaultdict(set)  # by build
+        self.timelines = collections.defaultdict(list)  # ref or run -> idx of what happened to it
         for event in events:
             self._take(event, int(event["timestamp"]))
 
@@ -38,13 +40,19 @@ class Fold:
         if "partition_event" in event:
             body = event["partition_event"]
             ref = body["partition_ref"]["str"]
+            self.timelines[ref].append(number(event["idx"]))
             self.updated[ref] = now
             self.instances_of[ref] += body["status_code"] == "PARTITION_REQUESTED"
         elif "partition_invalidation_event" in event:
             body = event["partition_invalidation_event"]
+            self.timelines[body["partition_ref"]["str"]].append(number(event["idx"]))
             self.updated[body["partition_ref"]["str"]] = now
             self.invalidations[body["partition_ref"]["str"]] += 1
+        elif "job_run_cancel_event" in event:
+            run = event["job_run_cancel_event"]["job_run_id"]
+            self.timelines[run].append(number(event["idx"]))
         elif "job_event" in event:
+            self.timelines[event["job_event"]["job_run_id"]].append(number(event["idx"]))
             self._run(event["job_event"], build, now)
         elif "build_request_event" in event:
             times = self.build_times[build]
@@ -56,7 +64,10 @@ class Fold:
             body = event["adoption_event"]
             self.delegated[body["to_build_request_id"]] -= set(refs_in(body.get("partition_refs")))
         elif "delegation_event" in event:
-            self.delegated[build] |= set(delegated_refs(event["delegation_event"]))
+            refs = set(delegated_refs(event["delegation_event"]))
+            self.delegated[build] |= refs
+            for ref in refs:
+                self.timelines[ref].append(number(event["idx"]))
         elif "taint_event" in event:
             body = event["taint_event"]
             if body["lifecycle"] == "TAINT_CREATED":
@@ -97,6 +108,8 @@ def differences(api):
     _builds(api, fold, found)
     _wants(api, fold, found)
     _taints(api, fold, found)
+    _first_generation(api, fold, found)
+    _activity(api, fold, found)
     return found
 
 
@@ -237,3 +250,36 @@ def _taints(api, fold, found):
         found.expect(f"taint {taint.name}: hit", number(row.get("tainted_count")), fold.hit[key])
         one = api.page(f"taints/{key}")["taint"]
         found.expect(f"taint {taint.name}: summary", one, row)
+
+
+def _first_generation(api, fold, found):
+    """The older lists and details say the same, and details what happened when."""
+    for resource, field, newer in (("partitions", "partitions", "refs"), ("jobs", "jobs", "jobs"),
+                                   ("job_runs", "tasks", "job_runs"), ("builds", "builds", "builds")):
+        older = api.walk(f"lists/{resource}", field, limit=4)
+        found.expect(f"older list of {resource}", len(older), len(api.walk(resource, newer)))
+    for ref in fold.instances_of:
+        detail = api.page(f"details/partitions/{urllib.parse.quote(ref, safe='')}")
+        found.expect(f"{ref}: timeline", [number(item["idx"]) for item in detail["timeline"]],
+                     fold.timelines[ref])
+        found.expect(f"{ref}: builds in detail", detail["builds_count"], fold.instances_of[ref])
+    for run in fold.runs():
+        detail = api.page(f"details/job_runs/{run.run_id}")
+        found.expect(f"run {run.run_id}: timeline",
+                     [number(item["idx"]) for item in detail["timeline"]],
+                     fold.timelines[run.run_id])
+    for key, build in fold.log.builds.items():
+        detail = api.page(f"details/builds/{key}")
+        states = [item["status"]["name"] for item in detail["timeline"] if item.get("status")]
+        found.expect(f"build {key}: end of its timeline", states[-1:], [build.state.lower()])
+
+
+def _activity(api, fold, found):
+    said = api.page("activity")
+    wants = [want.state for want in fold.log.wants.values()]
+    open_builds = [build for key, build in fold.log.builds.items()
+                   if "ended" not in fold.build_times[key]]
+    found.expect("open builds", said["active_builds_count"], len(open_builds))
+    found.expect("live wants", said["live_wants_count"],
+                 sum(state not in ("CANCELLED", "EXPIRED") for state in wants))
+    found.expect("state of the system", said["system_status"], "ok")
