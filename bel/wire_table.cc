@@ -148,7 +148,8 @@ void WireTable::Check(const google::protobuf::Descriptor& message) {
 
 const WireTable* WireTable::Checked(const google::protobuf::Descriptor& message) {
   static std::recursive_mutex mutex;
-  static std::map<const google::protobuf::Descriptor*, WireTable*> tables;
+  // Never destroyed, as what it points to: it is all that holds some of them.
+  static auto& tables = *new std::map<const google::protobuf::Descriptor*, WireTable*>();
   std::lock_guard lock(mutex);
   const auto [it, added] = tables.try_emplace(&message, nullptr);
   if (added) {
