@@ -3,7 +3,8 @@
 import time
 
 from support import flights
-from support.session import EndToEndTest, key, long_form
+from support.log_proof import LIFE, LogProof, printer
+from support.session import EndToEndTest, key, long_form, only_on
 from support.waiting import eventually
 
 
@@ -76,3 +77,27 @@ class KillTest(EndToEndTest):
         self.operator.restart()
         after = eventually("the API answers again", lambda: state_in_api(self.graph), 30)
         self.assertEqual(after, before)
+
+
+class KillWhilePrintingTest(EndToEndTest, LogProof):
+    claim = False
+
+    @long_form
+    @only_on("sqlite")
+    def test_no_line_of_200_runs_is_lost_while_the_operators_pod_is_deleted(self):
+        started, kills = time.monotonic(), 0
+        job = printer("printer", "printed/{n}")
+        job["spec"]["maxConcurrentRuns"] = 10
+        self.graph.apply(job)
+        self.graph.want("w", *(f"printed/{n}" for n in range(200)))
+        while self.graph.condition("Want", "w", "Ready")["status"] != "True":
+            # The moment of the kill, not a wait for something.
+            time.sleep(LIFE)
+            self.operator.restart()
+            kills += 1
+        log = self.graph.settled_log()
+        ids = [run.run_id for run in log.runs.values() if run.state == "COMPLETED"]
+        self.assertEqual(len(ids), 200)
+        self.prove_logs(self.graph.api(), ids)
+        print(f"    the operator's pod was deleted {kills} times; "
+              f"{time.monotonic() - started:.0f} s", flush=True)
