@@ -173,6 +173,8 @@ std::vector<std::string> PlannerWorld::BuildStatuses(const std::string& want) co
   return statuses;
 }
 
+const EventLog& PlannerWorld::event_log() const { return *process_->log; }
+
 void PlannerWorld::Ask(const std::function<void(const BuildState&, Planner*)>& ask) const {
   process_->reconciler->Ask(ask);
 }

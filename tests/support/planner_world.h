@@ -56,6 +56,7 @@ class PlannerWorld {
   const Want& WantOf(const std::string& name) const;
   std::vector<std::string> BuildStatuses(const std::string& want) const;
   PartitionReason Why(const std::string& want, const std::string& ref) const;
+  const EventLog& event_log() const;
   // The planner itself, between two turns.
   void Ask(const std::function<void(const BuildState&, Planner*)>& ask) const;
   size_t CountEvents(v1::BuildEvent::EventTypeCase type) const;
