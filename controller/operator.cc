@@ -12,6 +12,7 @@
 #include "bel/log_writer.h"
 #include "bel/open_storage.h"
 #include "controller/api/api_server.h"
+#include "controller/api_options.h"
 #include "controller/config/command_line.h"
 #include "controller/kube/kube_cluster.h"
 #include "controller/kube/lease.h"
@@ -389,36 +390,18 @@ void Operator::StartKeeper() {
 }
 
 Status Operator::StartApi() {
-  ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(config_.api_listen));
+  ASSIGN_OR_RETURN(AuthOptions auth, AuthOptionsOf(config_));
   parts_->reviews = std::make_unique<kube::KubeReviewClient>(*parts_->review_client);
-  AuthOptions auth;
-  ASSIGN_OR_RETURN(auth.mode, ParseAuthMode(config_.api_auth));
-  auth.listen_address = address.host;
-  auth.audiences = config_.api_audiences;
-  auth.keys_folder = config_.api_keys_folder;
-  auth.key_requests_per_second = config_.api_key_requests;
   auth.reviews = parts_->reviews.get();
   auth.clock = &parts_->clock;
   auth.metrics = &parts_->metrics;
   ASSIGN_OR_RETURN(parts_->auth, MakeAuthenticator(auth));
-  ApiServerOptions options;
-  options.http.address = address.host;
-  options.http.port = address.port;
-  options.http.tls_cert_file = config_.api_tls_cert_file;
-  options.http.tls_key_file = config_.api_tls_key_file;
-  options.http.max_connections = static_cast<size_t>(config_.api_max_connections);
-  options.http.max_header_bytes = static_cast<size_t>(config_.api_max_header_bytes);
-  options.http.max_body_bytes = static_cast<size_t>(config_.api_max_body_bytes);
-  options.http.idle_timeout = Millis(config_.api_idle_timeout);
-  options.http.body_timeout = options.http.write_timeout = Millis(config_.api_request_timeout);
+  ASSIGN_OR_RETURN(ApiServerOptions options, ApiServerOptionsOf(config_));
+  parts_->objects = std::make_unique<kube::ObjectWriter>(*parts_->put_client);
   options.service.graphs = parts_->graphs.get();
   options.service.auth = parts_->auth.get();
-  parts_->objects = std::make_unique<kube::ObjectWriter>(*parts_->put_client);
   options.service.objects = parts_->objects.get();
   options.service.metrics = &parts_->metrics;
-  // Without authentication everybody is the same caller.
-  options.service.max_requests_per_caller =
-      auth.mode == AuthMode::kOff ? 0 : static_cast<size_t>(config_.api_max_requests_per_caller);
   ASSIGN_OR_RETURN(parts_->api, ApiServer::Start(options));
   {
     const std::lock_guard lock(mutex_);
