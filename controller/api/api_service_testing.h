@@ -16,7 +16,7 @@
 #include "bel/memory_storage.h"
 #include "controller/api/api_server.h"
 #include "controller/api/graph_source.h"
-#include "controller/api/object_creator.h"
+#include "controller/api/kept_objects_testing.h"
 #include "controller/api/test_client.h"
 #include "controller/metrics/metrics.h"
 
@@ -81,40 +81,6 @@ class NamedCallers final : public Authenticator {
   std::vector<std::string> asked;
 };
 
-// Objects as an API server would hold them, by name; what happens then is the test's.
-class KeptObjects final : public ObjectCreator {
- public:
-  Result<std::string> Create(const NewObject& object,
-                             std::chrono::steady_clock::time_point) override {
-    std::function<Status(const NewObject&, const std::string&)> told;
-    std::string uid;
-    {
-      std::lock_guard lock(mutex);
-      const auto [kept, fresh] = objects.try_emplace(object.graph + "/" + object.name, object);
-      if (!fresh && kept->second.request != object.request)
-        return Error{Errc::kAlreadyExists, "idempotency_key: it was used for another request"};
-      uid = "uid-" + object.name;
-      if (fresh) told = on_create;
-    }
-    if (told == nullptr) return uid;
-    const Status done = told(object, uid);
-    if (done.ok()) return uid;
-    std::lock_guard lock(mutex);
-    objects.erase(object.graph + "/" + object.name);
-    return done.error();
-  }
-  std::vector<NewObject> All() {
-    std::lock_guard lock(mutex);
-    std::vector<NewObject> all;
-    for (const auto& [name, object] : objects) all.push_back(object);
-    return all;
-  }
-
-  std::mutex mutex;
-  std::map<std::string, NewObject> objects;
-  std::function<Status(const NewObject&, const std::string& uid)> on_create;
-};
-
 // A service with the graph "sales" and a client.
 class ApiServiceTest : public testing::Test {
  protected:
@@ -125,6 +91,9 @@ class ApiServiceTest : public testing::Test {
     if (options_.service.graphs == nullptr) options_.service.graphs = &graphs_;
     options_.service.auth = &auth_;
     options_.service.objects = &objects_;
+    objects_.on_create = [this](const NewObject& object, const std::string& uid) {
+      return RecordCreated(log(object.graph), object, uid);
+    };
     options_.service.metrics = &metrics_;
     server_ = std::move(ApiServer::Start(options_).value());
     client_ = std::make_unique<TestClient>(server_->port());

@@ -42,8 +42,7 @@ constexpr char kJson[] = "Content-Type: application/json\r\n";
 TEST_F(AuditTest, EveryObjectWrittenLeavesALine) {
   objects_.on_create = [this](const NewObject& object, const std::string& uid) -> Status {
     if (object.partitions[0] == "bad") return Error{Errc::kPermissionDenied, "exceeded quota"};
-    const auto recorded = log().Append({WantCreated(uid, "a")});
-    return recorded.ok() ? Status() : Status(recorded.error());
+    return RecordCreated(log(), object, uid);
   };
   Post("wants", R"({"wants": [{"ref": {"str": "a"}}, {"ref": {"str": "bad"}, "priority": 1}]})",
        std::string("Authorization: alice\r\nX-Request-Id: r-1\r\n") + kJson);

@@ -1,4 +1,5 @@
 // PutWants and PutTaints through the whole service; objects are kept in memory.
+#include <set>
 #include <thread>
 
 #include "controller/api/api_service_testing.h"
@@ -9,33 +10,9 @@ namespace {
 constexpr char kPutWants[] = "DataBuildService/PutWants";
 constexpr char kPutTaints[] = "DataBuildService/PutTaints";
 
-class WriteTest : public ApiServiceTest {
- protected:
-  // What the planner would record.
-  Status Record(const NewObject& object, const std::string& uid) {
-    v1::BuildEvent event;
-    event.set_event_id(EventId(uid + "/created"));
-    if (object.kind == NewObject::Kind::kWant) {
-      event.mutable_want_event()->set_want_id(uid);
-      event.mutable_want_event()->set_lifecycle(v1::WANT_CREATED);
-      for (const std::string& ref : object.partitions)
-        event.mutable_want_event()->add_requested_partitions()->set_str(ref);
-    } else {
-      event.mutable_taint_event()->set_taint_id(uid);
-      event.mutable_taint_event()->set_lifecycle(v1::TAINT_CREATED);
-    }
-    const auto appended = log().Append({std::move(event)});
-    return appended.ok() ? Status() : Status(appended.error());
-  }
-  void RecordAtOnce() {
-    objects_.on_create = [this](const NewObject& object, const std::string& uid) {
-      return Record(object, uid);
-    };
-  }
-};
+class WriteTest : public ApiServiceTest {};
 
 TEST_F(WriteTest, BothDoorsCreateTheSameObjectsAndAnswerTheirEvents) {
-  RecordAtOnce();
   const TestResponse rest = Post("wants", R"({"wants": [{"ref": {"str": "a/1"}, "priority": 3},
       {"ref": {"str": "a/2"}, "data_timestamp": "1736035200000000000"}], "comment": "board",
       "source": {"source_type": {"code": "scheduled"}, "name": "mallory"}})");
@@ -79,6 +56,7 @@ TEST_F(WriteTest, BothDoorsCreateTheSameObjectsAndAnswerTheirEvents) {
 // More writers than worker threads: each waits for its event without holding one.
 TEST_F(WriteTest, AWriteWaitsForItsEventWithoutHoldingAThread) {
   constexpr int kWriters = 20;
+  objects_.on_create = nullptr;
   std::vector<std::unique_ptr<TestClient>> writers;
   for (int i = 0; i < kWriters; ++i) {
     const std::string body = R"({"wants": [{"ref": {"str": "a/)" + std::to_string(i) + "\"}}]}";
@@ -91,7 +69,7 @@ TEST_F(WriteTest, AWriteWaitsForItsEventWithoutHoldingAThread) {
   while (metrics_.Value(Metric::kApiLongPolls, {}) != kWriters) std::this_thread::yield();
   EXPECT_EQ(Rest("wants").status, 200);
   for (const NewObject& object : objects_.All()) {
-    ASSERT_TRUE(Record(object, "uid-" + object.name).ok());
+    ASSERT_TRUE(RecordCreated(log(), object, "uid-" + object.name).ok());
   }
   std::set<std::string> indexes;
   for (const auto& writer : writers) {
@@ -103,6 +81,7 @@ TEST_F(WriteTest, AWriteWaitsForItsEventWithoutHoldingAThread) {
 }
 
 TEST_F(WriteTest, WhatIsNotRecordedInTimeIsPending) {
+  objects_.on_create = nullptr;
   const TestResponse late = Rpc(kPutWants, R"({"wants": [{"ref": {"str": "a/1"}}]})",
                                 "Content-Type: application/json\r\nConnect-Timeout-Ms: 60\r\n");
   ASSERT_EQ(late.status, 200) << late.body;
@@ -112,7 +91,6 @@ TEST_F(WriteTest, WhatIsNotRecordedInTimeIsPending) {
 }
 
 TEST_F(WriteTest, AKeyUsedAgainGivesTheFirstAnswerOrAnErrorNeverAnotherObject) {
-  RecordAtOnce();
   const std::string body =
       R"({"wants": [{"ref": {"str": "a/1"}}, {"ref": {"str": "a/2"}, "priority": 1}],
           "idempotency_key": "k"})";
@@ -138,7 +116,7 @@ TEST_F(WriteTest, TheFirstObjectDecidesTheCallAndLaterOnesAnswerByEntry) {
   objects_.on_create = [this](const NewObject& object, const std::string& uid) -> Status {
     if (object.partitions[0].starts_with("bad"))
       return Error{Errc::kPermissionDenied, "exceeded quota"};
-    return Record(object, uid);
+    return RecordCreated(log(), object, uid);
   };
   const TestResponse partly = Post("wants", body);
   ASSERT_EQ(partly.status, 200) << partly.body;

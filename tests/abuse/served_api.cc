@@ -10,6 +10,7 @@
 #include "bel/ranges/partition_ref.h"
 #include "controller/api/api_server.h"
 #include "controller/api/graph_source.h"
+#include "controller/api/kept_objects_testing.h"
 #include "controller/api/story_testing.h"
 #include "controller/metrics/metrics.h"
 
@@ -68,11 +69,16 @@ int Serve() {
   auth_options.listen_address = "127.0.0.1";
   const auto auth = MakeAuthenticator(auth_options);
   CHECK(auth.ok());
+  KeptObjects objects;
+  objects.on_create = [log](const NewObject& object, const std::string& uid) {
+    return RecordCreated(*log, object, uid);
+  };
   ApiServerOptions options;
   options.http.first_byte_timeout = options.http.header_timeout = kShort;
   options.http.body_timeout = options.http.write_timeout = kShort;
   options.service.graphs = &graphs;
   options.service.auth = auth->get();
+  options.service.objects = &objects;
   options.service.metrics = &metrics;
   options.service.max_requests_per_caller = 0;  // without authentication all are one caller
   const auto server = ApiServer::Start(options);
