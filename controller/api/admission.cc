@@ -1,6 +1,7 @@
 #include "controller/api/admission.h"
 
 #include <google/protobuf/message.h>
+#include <google/protobuf/reflection.h>
 
 #include <algorithm>
 #include <vector>
