@@ -15,8 +15,12 @@ constexpr uint32_t kFilled = 96;  // on Rebuild: leaves room before the first sp
 
 RefKind RefKindOf(v1::PartitionStatus status, bool tainted) {
   constexpr int kCancelledSlot = 7;
-  const int slot = status == v1::PARTITION_CANCELLED ? kCancelledSlot : static_cast<int>(status);
-  CHECK(slot >= 0 && slot <= kCancelledSlot);
+  int slot = static_cast<int>(status);
+  if (status == v1::PARTITION_CANCELLED) {
+    slot = kCancelledSlot;
+  } else if (slot < 0 || slot >= kCancelledSlot) {
+    slot = v1::PARTITION_UNKNOWN;  // of a later release: nothing that can be asked for
+  }
   return static_cast<RefKind>(slot * 2 + (tainted ? 1 : 0));
 }
 

@@ -330,7 +330,8 @@ void MeasureServer(BenchReport& report, const OneGraph& graph, double seconds) {
   const uint16_t port = (*server)->port();
   const auto ask = [](const char* type, const std::string& body) {
     return std::string(
-               "POST /databuild.v1.DataBuildService/ListPartitions HTTP/1.1\r\nHost: h\r\n") +
+               "POST /databuild.v1.DataBuildService/ListPartitions HTTP/1.1\r\nHost: "
+               "localhost\r\n") +
            "Content-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
            "\r\n\r\n" + body;
   };

@@ -17,6 +17,7 @@
 #include "controller/api/api_server.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/kept_objects_testing.h"
+#include "controller/api/plan_source.h"
 #include "controller/api/test_client.h"
 #include "controller/metrics/metrics.h"
 
@@ -56,6 +57,31 @@ class LogGraphs final : public GraphSource {
   const PlanSource* plans() const override { return planner; }
   std::map<std::string, std::shared_ptr<EventLog>> logs;
   const PlanSource* planner = nullptr;
+};
+
+// A planner that says what it was asked.
+class EchoPlans final : public PlanSource {
+ public:
+  Result<v1::GraphLookupResponse> Lookup(const std::string& graph,
+                                         const std::vector<std::string>& refs) const override {
+    v1::GraphLookupResponse answer;
+    for (const std::string& ref : refs)
+      answer.add_task_refs()->mutable_job()->set_label(graph + ":" + ref);
+    return answer;
+  }
+  Result<v1::GraphAnalyzeResponse> Analyze(const std::string& graph,
+                                           const std::vector<std::string>& refs) const override {
+    v1::GraphAnalyzeResponse answer;
+    answer.mutable_graph()->mutable_label()->set_label(graph);
+    for (const std::string& ref : refs) answer.mutable_graph()->add_outputs()->set_str(ref);
+    return answer;
+  }
+  Result<v1::JobConfigureResponse> Configure(const std::string&,
+                                             const std::vector<std::string>& refs) const override {
+    v1::JobConfigureResponse answer;
+    for (const std::string& ref : refs) answer.add_configs()->add_outputs()->set_str(ref);
+    return answer;
+  }
 };
 
 // Lets everybody in who says their name, and allows what is listed.

@@ -1,7 +1,6 @@
 // Details, timelines, events on demand, activity, plans: at both doors.
 #include "controller/api/api_service_testing.h"
 #include "controller/api/event_pages.h"
-#include "controller/api/plan_source.h"
 
 namespace databuild {
 namespace {
@@ -49,7 +48,7 @@ TEST_F(ApiServiceTest, EventsComeWhenTheyAreAskedFor) {
   EXPECT_EQ(count("partitions/made%2F1"), 0u);
   EXPECT_GE(count("partitions/made%2F1?include=events"), 4u);
   EXPECT_EQ(count("wants/w1?include=events"), 1u);
-  EXPECT_EQ(count("job_runs/made%2F1%23run?include=events"), 2u);
+  EXPECT_EQ(count("job_runs/made%2F1%23run?include=events"), 4u);
   const TestResponse unknown = Rest("wants/w1?include=colours");
   EXPECT_EQ(unknown.status, 400);
   EXPECT_NE(unknown.body.find("include: 'colours' is none of events"), std::string::npos);
@@ -89,28 +88,6 @@ TEST_F(ApiServiceTest, ActivitySaysWhatIsGoingOn) {
   EXPECT_EQ(activity["live_wants_count"], 1);
 }
 
-// A planner that says what it was asked.
-class EchoPlans final : public PlanSource {
- public:
-  Result<v1::GraphLookupResponse> Lookup(const std::string& graph,
-                                         const std::vector<std::string>& refs) const override {
-    v1::GraphLookupResponse answer;
-    answer.add_task_refs()->mutable_job()->set_label(graph + ":" + refs.at(0));
-    return answer;
-  }
-  Result<v1::GraphAnalyzeResponse> Analyze(const std::string& graph,
-                                           const std::vector<std::string>& refs) const override {
-    v1::GraphAnalyzeResponse answer;
-    answer.mutable_graph()->mutable_label()->set_label(graph);
-    for (const std::string& ref : refs) answer.mutable_graph()->add_outputs()->set_str(ref);
-    return answer;
-  }
-  Result<v1::JobConfigureResponse> Configure(const std::string&,
-                                             const std::vector<std::string>&) const override {
-    return Error{Errc::kUnavailable, "not now"};
-  }
-};
-
 TEST_F(ApiServiceTest, PlansAreThePlanners) {
   EXPECT_EQ(Rest("plan?partition=a").status, 501) << "nobody plans here";
   const EchoPlans plans;
@@ -122,7 +99,9 @@ TEST_F(ApiServiceTest, PlansAreThePlanners) {
   EXPECT_EQ(plan["graph"]["outputs"][1]["str"], "b");
   const Json found = Json::parse(Rpc("GraphLookup/Lookup", R"({"outputs":[{"str":"x"}]})").body);
   EXPECT_EQ(found["taskRefs"][0]["job"]["label"], "sales:x");
-  EXPECT_EQ(Code(Rpc("JobConfigure/Configure", R"({"outputs":[{"str":"x"}]})")), "unavailable");
+  const Json configs =
+      Json::parse(Rpc("JobConfigure/Configure", R"({"outputs":[{"str":"x"}]})").body);
+  EXPECT_EQ(configs["configs"][0]["outputs"][0]["str"], "x");
 }
 
 // Few matches lie far apart in a long log; each is found, the newest first, and the end is known.

@@ -36,10 +36,12 @@ class WithLines final : public GraphSource {
     return graphs_.Read(graph, reasons, read);
   }
   LogSource* logs() const override { return &lines_; }
+  const PlanSource* plans() const override { return &plans_; }
 
  private:
   const LogGraphs& graphs_;
   mutable TwoLines lines_;
+  const EchoPlans plans_;
 };
 
 class GeneratedCalls : public ApiServiceTest {

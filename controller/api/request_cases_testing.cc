@@ -282,7 +282,7 @@ std::optional<std::string> KnownText(const std::string& field) {
       {"build_request_ids", "s1-build"},
       {"build_reqeust_ids", "s1-build"},
       {"build_status", "completed"},
-      {"status_filter", "completed"},
+      {"status_filter", "failed"},
       {"job_label", "//s1"},
       {"job_labels", "//s1"},
       {"run_jobs", "//s1"},

@@ -105,7 +105,10 @@ void StatusWriter::Run(std::stop_token stop) {
     } else if (Dispatch(uid, object)) {
       next_write = std::max(next_write, now - spacing * kBurst) + spacing;
     } else {
-      Enqueue(uid, object, now + spacing * kBurst);  // the pool is full
+      // The pool is full, or not yet done with this object. The pause is for the lock: those who
+      // make room need it.
+      Enqueue(uid, object, now + spacing * kBurst);
+      next_write = now + spacing;
     }
   }
 }

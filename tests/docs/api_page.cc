@@ -2,10 +2,12 @@
 
 #include <google/protobuf/descriptor.pb.h>
 
+#include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "bel/base/check.h"
@@ -24,50 +26,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr char kIntro[] = R"(# The API
-
-Everything the operator knows, by plain HTTP: what is there, what is not and why, who made what from what. This page is made
-from the method table and checked by a test; [who may call](api-access.md) is a page of its own.
-
-Two doors lead to the same methods. **REST**: `GET /api/v1/graphs/GRAPH/...` with fields as query parameters, `POST` for
-wants and taints. **RPC**: `POST /databuild.v1.SERVICE/METHOD` with a JSON or binary protobuf body: the Connect protocol, so
-any Connect client works, and `curl`. `GET /api/v1/openapi.json` describes both; the messages and their fields are in
-[databuild.proto](../proto/databuild/v1/databuild.proto). A graph is a Kubernetes namespace; in RPC it is the field `graph` or the
-header `databuild-graph`, and may be left out while there is one.
-
-## Rules of every list
-
-- Pages of 50 rows, at most 500 (`page_size`); events 1,000 and 10,000 (`limit`). `has_more` and `next_page_token` lead on. A
-  token is good for the same filters only. A walk over all pages yields each row that was there at its start exactly once, also
-  while others come in.
-- Filters are ANDed between fields and ORed inside one. A misspelt field, an unknown status, a bad pattern is an error that
-  names the field; never a wider answer.
-- `total_count` is exact where `total_count_known` says so. A request examines at most 50,000 rows; then its page is short, and
-  `has_more`.
-- Times are Unix nanoseconds; numbers of 64 bits are strings in JSON. Beside the important ones stands the same as RFC 3339.
-- Errors are `{"code", "message", "details"}`; the message begins with the field it is about.
-- `ETag` names the state an answer reflects: with `If-None-Match` the same state is answered 304, without a body. With
-  `Accept-Encoding: gzip` long answers are compressed. `databuild-min-index: N` waits up to 2 s until the answer reflects event N.
-  `databuild-stale-seconds` in an answer says that the log cannot be reached, and for how long.
-- `include=events` and `include=logs` add to a summary what else is asked for by itself, for those who may ask for it.
-
-)";
-
-constexpr char kExamplesIntro[] = R"(## Examples
-
-The graph `sales` has two DataJobs: `load` makes `raw/DATE`, `revenue` makes `revenue/DATE` from it. A Want
-named `week` asks for two days; on the second one the load fails.
-)";
-
-// What an example does: a sentence, a request, an answer.
-struct Example {
-  const char* title;
-  const char* text;
-  const char* method;
-  std::string path;
-  std::string body;
-  std::vector<const char*> only;  // fields of the answer to show; empty: all
-};
+constexpr char kTemplate[] = "tests/docs/api_page.md";
 
 // The world's one graph.
 class WorldGraphs final : public GraphSource, public PlanSource {
@@ -144,7 +103,6 @@ std::map<std::string, std::string> Comments() {
 void WriteMethods(std::ostream& out) {
   const std::map<std::string, std::string> comments = Comments();
   const MethodTable table = MakeMethodTable();
-  out << "## Methods\n\n`{name*}` takes the rest of the path, with its slashes.\n";
   std::string service;
   for (const char* wanted :
        {"DataBuildService", "GraphService", "GraphLookup", "GraphAnalyze", "JobConfigure"}) {
@@ -167,105 +125,72 @@ void WriteMethods(std::ostream& out) {
   out << "\n";
 }
 
+// One request of the page: "METHOD PATH | FIELD FIELD", with ids for WANT and BUILD filled in.
+struct Question {
+  std::string method, path, body;
+  std::vector<std::string> only;  // fields of the answer to show; empty: all
+};
+
+Question QuestionOf(const std::string& line, const std::string& body) {
+  Question question;
+  question.body = body;
+  std::istringstream words(line);
+  words >> question.method >> question.path;
+  std::string word;
+  words >> word;  // "|"
+  while (words >> word) question.only.push_back(word);
+  return question;
+}
+
 // What is shown of an answer: JSON, indented; else the text as it is.
-std::string Shown(const std::string& body, const std::vector<const char*>& only) {
+std::string Shown(const std::string& body, const std::vector<std::string>& only) {
   const Json json = Json::parse(body, nullptr, false);
   if (json.is_discarded()) return body;
   if (only.empty()) return json.dump(2) + "\n";
   Json part = Json::object();
-  for (const char* field : only) part[field] = json.at(field);
+  for (const std::string& field : only) part[field] = json.at(field);
   return part.dump(2) + "\n";
 }
 
-void WriteExamples(std::ostream& out, PlannerWorld& world) {
-  const WorldGraphs graphs(world);
-  AuthOptions auth_options;
-  auth_options.mode = AuthMode::kOff;
-  auth_options.listen_address = "127.0.0.1";
-  auto auth = MakeAuthenticator(auth_options);
-  CHECK(auth.ok());
-  ApiServerOptions options;
-  options.service.graphs = &graphs;
-  options.service.auth = auth->get();
-  auto server = ApiServer::Start(options);
-  CHECK(server.ok());
-  TestClient client((*server)->port());
-  const std::string want = world.WantOf("week").id.str();
-  const std::string build = world.state().build(world.WantOf("week").builds.front()).id.str();
-  const std::string graph = "/api/v1/graphs/sales/";
-  const Example examples[] = {
-      {"Why is my Want not ready?",
-       "One reason for every partition that is not there, with the chain that leads to its root.",
-       "GET",
-       graph + "wants/" + want,
-       "",
-       {"event_index", "has_more"}},
-      {"The same, the reasons alone",
-       "A caller that wants less asks by RPC or picks fields.",
-       "POST",
-       "/databuild.v1.DataBuildService/GetWantSummary",
-       "{\"wantId\": \"" + want + "\"}",
-       {"want"}},
-      {"Which partitions are not there?",
-       "",
-       "GET",
-       graph + "partitions?partition_status=failed&page_size=1",
-       "",
-       {}},
-      {"What is known of a partition?",
-       "Its instances, what it was made from, what was made from it.",
-       "GET",
-       graph + "partitions/raw%2F2025-01-01",
-       "",
-       {"instances", "downstream", "upstream"}},
-      {"What would be done if I asked for this?",
-       "The planner's own answer, and nothing is changed.",
-       "GET",
-       graph + "plan?partition=revenue/2025-01-03&partition=raw/2025-01-01",
-       "",
-       {"graph", "delegations", "unproducible"}},
-      {"Which runs failed, and how?",
-       "",
-       "GET",
-       graph + "job_runs?status=failed&page_size=1",
-       "",
-       {}},
-      {"What happened to a build?", "", "GET", graph + "details/builds/" + build, "", {"timeline"}},
-      {"A build as a picture",
-       "Mermaid, for any page that draws it.",
-       "GET",
-       graph + "builds/" + build + "/mermaid",
-       "",
-       {"mermaid"}},
-      {"The log itself",
-       "From an index on; `wait_ms` makes it a long poll.",
-       "GET",
-       graph + "events?since_idx=0&limit=1",
-       "",
-       {}},
-      {"What goes wrong is said", "", "GET", graph + "partitions?page_sise=10", "", {}},
-      {"What is going on?",
-       "",
-       "GET",
-       graph + "activity",
-       "",
-       {"active_builds_count", "partition_counts", "system_status", "unsatisfied_wants_count"}},
-  };
-  for (const Example& example : examples) {
-    const std::string type = example.body.empty() ? "" : "Content-Type: application/json\r\n";
-    const TestResponse answer = client.Ask(
-        std::string(example.method) + " " + example.path + " HTTP/1.1\r\nHost: h\r\n" + type +
-        "Content-Length: " + std::to_string(example.body.size()) + "\r\n\r\n" + example.body);
+// The service over the world, and what it answers.
+class Service {
+ public:
+  explicit Service(const PlannerWorld& world) : graphs_(world) {
+    AuthOptions auth;
+    auth.mode = AuthMode::kOff;
+    auth.listen_address = "127.0.0.1";
+    auth_ = std::move(MakeAuthenticator(auth).value());
+    ApiServerOptions options;
+    options.service.graphs = &graphs_;
+    options.service.auth = auth_.get();
+    server_ = std::move(ApiServer::Start(options).value());
+  }
+
+  void Answer(const Question& question, std::ostream& out) {
+    const std::string type = question.body.empty() ? "" : "Content-Type: application/json\r\n";
+    const TestResponse answer =
+        TestClient(server_->port())
+            .Ask(question.method + " " + question.path + " HTTP/1.1\r\nHost: localhost\r\n" + type +
+                 "Content-Length: " + std::to_string(question.body.size()) + "\r\n\r\n" +
+                 question.body);
     CHECK(answer.status != 0);
-    out << "\n### " << example.title << "\n\n";
-    if (*example.text != '\0') out << example.text << "\n\n";
-    out << "```\n" << example.method << " " << example.path << "\n";
-    if (!example.body.empty()) out << example.body << "\n";
+    out << "```\n" << question.method << " " << question.path << "\n";
+    if (!question.body.empty()) out << question.body << "\n";
     out << "```\n\n";
     if (answer.status != 200) out << "answers " << answer.status << "\n\n";
-    if (!example.only.empty()) out << "answers, among others\n\n";
-    out << "```json\n" << Shown(answer.body, example.only) << "```\n";
+    if (!question.only.empty()) out << "answers, among others\n\n";
+    out << "```json\n" << Shown(answer.body, question.only) << "```\n";
   }
+
+ private:
+  WorldGraphs graphs_;
+  std::unique_ptr<Authenticator> auth_;
+  std::unique_ptr<ApiServer> server_;
+};
+
+std::string Replaced(std::string text, const std::string& what, const std::string& with) {
+  const size_t at = text.find(what);
+  return at == std::string::npos ? text : text.replace(at, what.size(), with);
 }
 
 }  // namespace
@@ -281,11 +206,25 @@ std::string RenderApiPage() {
   world.Settle();
   world.cluster.PutWant("week", {"revenue/2025-01-01", "revenue/2025-01-02"});
   world.Run();
+  Service service(world);
+  const Want& week = world.WantOf("week");
+  std::ifstream page(kTemplate);
+  CHECK(page.is_open());
   std::ostringstream out;
-  out << kIntro;
-  WriteMethods(out);
-  out << kExamplesIntro;
-  WriteExamples(out, world);
+  std::string body;
+  for (std::string line; std::getline(page, line);) {
+    line = Replaced(line, "WANT", week.id.str());
+    line = Replaced(line, "BUILD", world.state().build(week.builds.front()).id.str());
+    if (line == "@methods") {
+      WriteMethods(out);
+    } else if (line.starts_with("@body ")) {
+      body = line.substr(6);
+    } else if (line.starts_with("@ask ")) {
+      service.Answer(QuestionOf(line.substr(5), std::exchange(body, "")), out);
+    } else {
+      out << line << "\n";
+    }
+  }
   return out.str();
 }
 
