@@ -26,7 +26,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr char kTemplate[] = "tests/docs/api_page.md";
+constexpr char kTemplate[] = "tests/docs/api_page.txt";
 
 // The world's one graph.
 class WorldGraphs final : public GraphSource, public PlanSource {
