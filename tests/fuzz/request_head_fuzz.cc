@@ -63,7 +63,7 @@ void CheckQuery(const Method& method, const std::string& query) {
 
 void Check(const MethodTable& table, const HttpRequest& request) {
   CheckEscapes(request.path);
-  const RestMatch match = table.FindRest(request.path);
+  const RestMatch match = table.FindRest(request.method, request.path);
   if (match.method == nullptr) return;
   std::string path = match.method->rest_path;
   for (const auto& [name, value] : match.values) {
@@ -71,7 +71,7 @@ void Check(const MethodTable& table, const HttpRequest& request) {
     path.replace(begin, path.find('}') - begin + 1, PercentEncode(value));
   }
   const RestMatch again =
-      table.FindRest("/api/v1/graphs/" + PercentEncode(match.graph) + "/" + path);
+      table.FindRest(request.method, "/api/v1/graphs/" + PercentEncode(match.graph) + "/" + path);
   if (again.method != match.method || again.values != match.values || again.graph != match.graph)
     Stop("a path and back", request.path);
   CheckQuery(*match.method, request.query);
