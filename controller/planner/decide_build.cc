@@ -310,16 +310,19 @@ void Planner::CancelUnstarted(Index index, const std::string& why) {
   const auto cancel = [&](Index instance) {
     const Instance& made = state_.instance(instance);
     if (made.status != v1::PARTITION_REQUESTED && made.status != v1::PARTITION_ANALYZED) return;
-    if (made.build != index || Full() || !Claim(instance)) return;
+    if (made.build != index || !Claim(instance)) return;
     v1::PartitionEvent* event = batch_->Partition(instance, v1::PARTITION_CANCELLED);
     event->mutable_cause()->set_reason(why);
   };
   const IndexSet& open = OpenUnits(index);
   for (Index unit = open.First(); unit != kNone; unit = open.Next(unit + 1)) {
     SetReady(unit, false);
+    if (Full()) continue;  // between units only: the outputs of one are cancelled together
     for (Index instance : state_.unit(unit).instances) cancel(instance);
   }
-  for (Index instance : build.requested) cancel(instance);
+  for (Index instance : build.requested) {
+    if (!Full()) cancel(instance);
+  }
 }
 
 // When all that is left waits for refs that nobody makes, it is cancelled with that cause.

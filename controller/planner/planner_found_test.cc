@@ -68,6 +68,54 @@ TEST_F(PlannerFoundTest, AnInvalidWantThatIsOlderThanTheOperatorHasAStatus) {
   EXPECT_EQ(world.cluster.taint_status["t"].conditions.at(0).reason, "InvalidTaint");
 }
 
+// A round that was full between the two outputs of a unit left one of them open. Another build took
+// it over, and no run ever came: the unit's outputs are made together.
+TEST(PlannerFound, TheOutputsOfAUnitAreCancelledTogetherHoweverFullTheRound) {
+  for (size_t most = 1; most <= 12; ++most) {
+    PlannerOptions options = PlannerWorld::Defaults();
+    options.max_events_per_round = most;
+    PlannerWorld world(options);
+    world.cluster.rule = [](const CreateJob& job) {
+      return job.configure ? AnswerTo(job, "raw") : JobEnd{};
+    };
+    ObservedDataJob& raw = world.cluster.PutDataJob("raw", {"raw/{n}"});
+    raw.suspend = true;
+    world.cluster.PutDataJob("pair", {"a/{n}", "b/{n}"}, {"raw/{n}"});
+    ObservedDataJob& asked = world.cluster.PutDataJob("asked", {"asked/{n}"});
+    asked.configure_container = true;
+    asked.args.clear();
+    world.cluster.PutWant("keeps", {"raw/1", "raw/2", "raw/3"});
+    world.Settle();
+    // Its plan waits for what an image says, and goes on in the round that cancels the others.
+    world.cluster.PutWant("v", {"asked/1", "b/1", "b/2", "b/3"});
+    world.Settle();
+    world.cluster.PutWant("w", {"a/1", "a/2", "a/3"}).ttl = kMinute;
+    for (const char* name : {"x", "y", "z"}) world.cluster.PutWant(name, {"raw/1"}).ttl = kMinute;
+    world.Settle();
+    world.Advance(kMinute);
+    world.cluster.StepJobs();
+    world.cluster.StepJobs();
+    world.Settle();
+    for (const char* n : {"1", "2", "3"}) {
+      const auto first = [&](const char* name) {
+        const Index ref = world.state().FindPartition(std::string(name) + "/" + n);
+        Index instance = world.state().partition(ref).newest;
+        CHECK(instance != kNone);
+        while (world.state().instance(instance).ordinal > 1)
+          instance = world.state().instance(instance).previous;
+        return world.state().instance(instance).status;
+      };
+      EXPECT_EQ(first("a"), first("b")) << "round of " << most << ", unit " << n;
+    }
+    ObservedDataJob goes = raw;
+    goes.suspend = false;
+    world.cluster.Touch(goes);
+    world.Run(24 * kHour);
+    EXPECT_EQ(world.WantStatusName("v"), "satisfied") << "round of " << most;
+    EXPECT_EQ(world.violation(), "");
+  }
+}
+
 // Only what was live was told anew.
 TEST_F(PlannerFoundTest, AWantThatExpiredAsTheOperatorDiedSaysSoAfterTheRestart) {
   std::mt19937_64 random(1);
