@@ -34,8 +34,9 @@ RefWalkEnd WalkByRef(const BuildState& state, RefWalk walk, Matches matches, Add
   RefWalkEnd end;
   std::string_view last;
   size_t rows = 0, examined = 0;
-  auto at = walk.after.empty() || walk.after < walk.prefix ? order.lower_bound(walk.prefix)
-                                                           : order.upper_bound(walk.after);
+  auto at = walk.prefix.compare(walk.after) > 0 || walk.after.empty()
+                ? order.lower_bound(walk.prefix)
+                : order.upper_bound(walk.after);
   at = blocks.Skip(at, walk.kinds);
   while (at != order.end()) {
     const Index partition = *at;
