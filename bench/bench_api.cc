@@ -2,8 +2,6 @@
 // requests a second beside a server that answers a constant, memory under load.
 //
 //   bench_api [PARTITIONS [SECONDS_OF_LOAD]]     default 10000000 60
-#include <malloc.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -20,6 +18,7 @@
 #include "bel/query.h"
 #include "bench/bench_report.h"
 #include "bench/constant_server.h"
+#include "bench/resident.h"
 #include "controller/api/api_server.h"
 #include "controller/api/event_methods.h"
 #include "controller/api/graph_source.h"
@@ -72,7 +71,7 @@ class History {
     event_.Clear();
     event_.set_event_id(Uuid('e', ++idx_));
     event_.set_idx(static_cast<int64_t>(idx_));
-    event_.set_timestamp(static_cast<int64_t>(idx_) * kMicrosecond + kSecond);
+    event_.set_timestamp(static_cast<int64_t>(idx_) * 1'000 + kSecond);
     event_.set_build_request_id(Uuid('b', partition / kPerBuild));
     return event_;
   }
@@ -309,12 +308,7 @@ double RequestsPerSecond(uint16_t port, const std::string& request, double secon
   return static_cast<double>(answers) / Seconds(std::chrono::steady_clock::now() - started);
 }
 
-double ResidentMiB() {
-  malloc_trim(0);
-  long pages = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> pages >> resident;
-  return static_cast<double>(resident) * 4'096 / (1 << 20);
-}
+double ResidentMiB() { return ResidentBytes() / (1 << 20); }
 
 void MeasureServer(BenchReport& report, const OneGraph& graph, double seconds) {
   AuthOptions auth_options;

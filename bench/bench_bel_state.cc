@@ -2,7 +2,6 @@
 // log is in SQLite, so that nothing but this process is measured.
 //
 // BENCH_EVENTS in the environment: its size; default 1,000,000.
-#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "bel/sqlite_storage.h"
 #include "bench/bench_report.h"
 #include "bench/postgres_limits.h"
+#include "bench/resident.h"
 #include "tests/support/corpus.h"
 #include "tests/support/temp_folder.h"
 
@@ -24,14 +24,6 @@ namespace databuild {
 namespace {
 
 constexpr int64_t kImportBatch = 20'000;
-
-int64_t ResidentBytes() {
-  malloc_trim(0);
-  std::ifstream file("/proc/self/statm");
-  int64_t pages = 0, resident = 0;
-  file >> pages >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
-}
 
 std::unique_ptr<SqliteStorage> OpenStorageAt(const std::string& path) {
   auto storage = std::make_unique<SqliteStorage>(path, StorageTimeouts{});
@@ -84,10 +76,10 @@ Footprint MeasureFootprint(const std::string& path) {
     LogOptions options = Options(storage.get(), &clock);
     options.tail_bytes = 1 << 20;
     Footprint footprint;
-    const int64_t before = ResidentBytes();
+    const double before = ResidentBytes();
     std::unique_ptr<EventLog> log;
     footprint.open_seconds = TimeOf([&] { log = Take(EventLog::Open(options), "open"); });
-    footprint.bytes = ResidentBytes() - before;
+    footprint.bytes = static_cast<int64_t>(ResidentBytes() - before);
     const bool written = write(ends[1], &footprint, sizeof(footprint)) == sizeof(footprint);
     _exit(written ? 0 : 1);
   }
@@ -201,7 +193,7 @@ void Reading(BenchReport& report, const std::string& path, int64_t events) {
 }  // namespace databuild
 
 int main() {
-  using namespace databuild;  // NOLINT: main of one file
+  using namespace databuild;                   // NOLINT: main of one file
   const int64_t events = 10 * EventsWanted();  // memory counts once the log is large
   SetLogLevel(LogLevel::kWarn);
   BenchReport report;

@@ -2,8 +2,6 @@
 // thousand new ones. Storage in memory, a fake cluster; all else as in the operator.
 //
 //   bench_planner_scale [PARTITIONS_OF_S1 [PARTITIONS_OF_S2]]     default 1000000 100000
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,6 +14,7 @@
 #include "bel/base/log.h"
 #include "bel/memory_storage.h"
 #include "bench/bench_report.h"
+#include "bench/resident.h"
 #include "controller/reconciler/reconciler.h"
 #include "tests/support/fake_cluster.h"
 
@@ -24,13 +23,6 @@ namespace {
 
 constexpr int kChanges = 300;
 constexpr size_t kTailBytes = 1 << 20;  // of raw events: no part of what a partition costs
-
-double ResidentBytes() {
-  malloc_trim(0);
-  long pages = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> pages >> resident;
-  return static_cast<double>(resident) * 4096;
-}
 
 double Percentile(std::vector<double> values, double percent) {
   std::sort(values.begin(), values.end());

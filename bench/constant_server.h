@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>  // Asio 1.74 needs it and does not say so
 
 namespace databuild {
 

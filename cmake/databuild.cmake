@@ -47,3 +47,12 @@ function(databuild_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
 endfunction()
+
+# The allocator of the operator and of what measures it (DECISIONS 42). Sanitizers bring their own.
+function(databuild_allocator target)
+  if(NOT DATABUILD_SANITIZE)
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET GLOBAL jemalloc)
+    target_link_libraries(${target} PRIVATE -Wl,--no-as-needed PkgConfig::JEMALLOC -Wl,--as-needed)
+  endif()
+endfunction()

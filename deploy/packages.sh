@@ -13,7 +13,7 @@ image=(
   libcpprest-dev libyaml-cpp-dev libprotobuf-dev protobuf-compiler libprotoc-dev libpq-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev libboost-dev libboost-system-dev libsqlite3-dev
   libsimdjson-dev nlohmann-json3-dev libre2-dev libspdlog-dev libcli11-dev libzstd-dev libssl-dev
-  zlib1g-dev libbenchmark-dev libabsl-dev
+  zlib1g-dev libbenchmark-dev libabsl-dev libjemalloc-dev
 )
 build=("${image[@]}" ca-certificates clang-format git make postgresql python3 python3-yaml python3-venv
   curl jq prometheus clang-14 libclang-rt-14-dev)
