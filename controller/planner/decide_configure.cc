@@ -153,7 +153,11 @@ void Planner::CompleteConfigure(Index index, RunVerdict verdict) {
     verdict.message = configs.error().message;
     return FailRun(index, verdict);
   }
-  for (Index instance : run.instances) Claim(instance);
+  // A later run over the instance went by another answer: what becomes of it is no matter of this
+  // one.
+  for (Index instance : run.instances) {
+    if (state_.instance(instance).run == index) Claim(instance);
+  }
   v1::JobEvent* event = EndEvent(index, v1::JOB_COMPLETED, verdict);
   for (v1::JobConfig& config : *configs) event->add_configs()->Swap(&config);
 }
