@@ -72,9 +72,38 @@ class ClusterConformance : public NamespaceFixture {
   }
   void Submit(Effect effect) { cluster_->Submit(ns_, {std::move(effect)}); }
 
+  static std::string PodManifest() {
+    return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"probe"},"spec":)" + PodSpec() +
+           "}";
+  }
+  static std::string JobManifest() {
+    return R"({"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"probe"},)"
+           R"("spec":{"template":{"spec":)" +
+           PodSpec() + "}}}";
+  }
+  // A quota of none of `resource`, and until it is enforced: the API server sees a new quota late.
+  // `probe` is one of what it forbids, of `type`.
+  bool ForbidByQuota(const std::string& resource, const ResourceType& type,
+                     const std::string& probe) {
+    Create({"", "v1", "resourcequotas", "ResourceQuota"}, ns_,
+           R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},)"
+           R"("spec":{"hard":{")" +
+               resource + R"(":"0"}}})");
+    return Eventually([&] {
+      ApiReply reply = client_->DryRunCreate({type, ns_, "", ""}, probe, Soon());
+      return !reply.ok() && reply.error().Describe().find("exceeded quota") != std::string::npos;
+    });
+  }
+
   SystemClock clock_;
   std::unique_ptr<KubeCluster> cluster_;
   std::vector<Delta> deltas_;
+
+ private:
+  static std::string PodSpec() {
+    return R"({"restartPolicy":"Never","containers":)"
+           R"([{"name":"job","image":"databuild.test/busybox:1"}]})";
+  }
 };
 
 TEST_F(ClusterConformance, IsSyncedOnceEverythingListedWasTaken) {
@@ -119,14 +148,7 @@ TEST_F(ClusterConformance, AForeignJobUnderOurNameIsReportedAndLeftAlone) {
 
 TEST_F(ClusterConformance, AQuotaRefusesTheJobWithTheServersWords) {
   auto definition = CreateDataJob("revenue");
-  Create({"", "v1", "resourcequotas", "ResourceQuota"}, ns_,
-         R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},)"
-         R"("spec":{"hard":{"count/jobs.batch":"0"}}})");
-  ASSERT_TRUE(Eventually([&] {
-    ApiReply quota =
-        client_->Get({{"", "v1", "resourcequotas", "ResourceQuota"}, ns_, "q", ""}, Soon());
-    return quota.ok() && quota->find("\"used\"") != std::string::npos;
-  }));
+  ASSERT_TRUE(ForbidByQuota("count/jobs.batch", kJobs, JobManifest()));
   Submit(RunOf(definition, RandomUuid()));
   auto refused = Await<JobRefused>();
   ASSERT_TRUE(refused.has_value());
@@ -136,14 +158,7 @@ TEST_F(ClusterConformance, AQuotaRefusesTheJobWithTheServersWords) {
 
 TEST_F(ClusterConformance, AJobWhosePodIsRefusedSaysWhy) {
   auto definition = CreateDataJob("revenue");
-  Create(
-      {"", "v1", "resourcequotas", "ResourceQuota"}, ns_,
-      R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"pods":"0"}}})");
-  ASSERT_TRUE(Eventually([&] {
-    ApiReply quota =
-        client_->Get({{"", "v1", "resourcequotas", "ResourceQuota"}, ns_, "q", ""}, Soon());
-    return quota.ok() && quota->find("\"used\"") != std::string::npos;
-  }));
+  ASSERT_TRUE(ForbidByQuota("pods", kPods, PodManifest()));
   Submit(RunOf(definition, RandomUuid()));
   auto failed = Await<JobChanged>(
       [](const auto& delta) { return delta.job && !delta.job->create_failure.empty(); });
