@@ -286,8 +286,10 @@ void HttpSession::WatchClient() {
           socket.non_blocking(true, peeked);
           socket.receive(asio::buffer(&byte, 1), asio::ip::tcp::socket::message_peek, peeked);
         }
+        // News of the request's own bytes may come late, when there is nothing more to read.
+        if (!error && peeked == asio::error::would_block) return self->WatchClient();
         // Bytes of a next request are no reason; they are read after the answer.
-        if (!error && (!peeked || peeked == asio::error::would_block)) return;
+        if (!error && !peeked) return;
         self->gone_->store(true);
         self->Close();
       });
