@@ -6,6 +6,7 @@
 #include <charconv>
 #include <memory>
 
+#include "bel/base/base64.h"
 #include "bel/base/check.h"
 #include "bel/base/crc32c.h"
 #include "databuild/v1/databuild.pb.h"
@@ -17,28 +18,13 @@ constexpr char kTokenVersion = '1';
 constexpr int kPageSizeField = 101;
 constexpr int kPageTokenField = 102;
 
-// base64url without padding, RFC 4648 section 5.
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-std::string EncodeBase64(std::string_view bytes) {
-  std::string text;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : bytes) {
-    bits = (bits << 8) | static_cast<unsigned char>(c);
-    for (count += 8; count >= 6; count -= 6) text.push_back(kAlphabet[(bits >> (count - 6)) & 63]);
-  }
-  if (count > 0) text.push_back(kAlphabet[(bits << (6 - count)) & 63]);
-  return text;
-}
-
+// The reverse of EncodeBase64 with kBase64Url.
 std::optional<std::string> DecodeBase64(std::string_view text) {
   std::string bytes;
   uint32_t bits = 0;
   int count = 0;
   for (char c : text) {
-    const size_t value = kAlphabet.find(c);
+    const size_t value = kBase64Url.find(c);
     if (value == std::string_view::npos) return std::nullopt;
     bits = (bits << 6) | static_cast<uint32_t>(value);
     count += 6;
@@ -160,7 +146,7 @@ std::string PageToken(const google::protobuf::Message& request, std::string_view
   bytes += Bytes32(FilterHash(request, scope));
   bytes += last_key;
   bytes += Bytes32(Crc32c(bytes));
-  return EncodeBase64(bytes);
+  return EncodeBase64(bytes, kBase64Url);
 }
 
 std::string PositionKey(uint64_t position) { return std::to_string(position); }

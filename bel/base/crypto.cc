@@ -5,9 +5,8 @@
 #include <openssl/rand.h>
 
 #include <array>
-#include <cstdint>
-#include <vector>
 
+#include "bel/base/base64.h"
 #include "bel/base/check.h"
 
 namespace databuild {
@@ -26,19 +25,9 @@ std::string Sha256Hex(std::string_view text) {
 }
 
 std::string RandomSecret(size_t bytes) {
-  static constexpr char kAlphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::vector<unsigned char> random(bytes);
-  CHECK(RAND_bytes(random.data(), static_cast<int>(bytes)) == 1);
-  std::string text;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const unsigned char byte : random) {
-    bits = (bits << 8) | byte;
-    for (count += 8; count >= 6; count -= 6) text.push_back(kAlphabet[(bits >> (count - 6)) & 63]);
-  }
-  if (count > 0) text.push_back(kAlphabet[(bits << (6 - count)) & 63]);
-  return text;
+  std::string random(bytes, '\0');
+  CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(random.data()), static_cast<int>(bytes)) == 1);
+  return EncodeBase64(random, kBase64Url);
 }
 
 std::optional<std::string> FromBase64(std::string_view text) {

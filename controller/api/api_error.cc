@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "bel/base/base64.h"
 #include "bel/base/check.h"
 
 namespace databuild {
@@ -18,21 +19,6 @@ std::string LengthDelimited(int number, const std::string& bytes) {
     out.push_back(static_cast<char>((length & 127) | 128));
   }
   return out + bytes;
-}
-
-// Standard base64 without padding, as Connect wants details.
-std::string Base64(const std::string& bytes) {
-  static constexpr char kAlphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : bytes) {
-    bits = (bits << 8) | static_cast<unsigned char>(c);
-    for (count += 8; count >= 6; count -= 6) text.push_back(kAlphabet[(bits >> (count - 6)) & 63]);
-  }
-  if (count > 0) text.push_back(kAlphabet[(bits << (6 - count)) & 63]);
-  return text;
 }
 
 // The field a message begins with: "filter.partition_refs[3]: …"; empty if it begins with none.
@@ -57,7 +43,7 @@ std::string Shortened(const std::string& message) {
 nlohmann::json BadRequestDetail(const std::string& field, const std::string& description) {
   const std::string violation = LengthDelimited(1, field) + LengthDelimited(2, description);
   return {{"type", "google.rpc.BadRequest"},
-          {"value", Base64(LengthDelimited(1, violation))},
+          {"value", EncodeBase64(LengthDelimited(1, violation), kBase64)},
           {"debug", {{"fieldViolations", {{{"field", field}, {"description", description}}}}}}};
 }
 

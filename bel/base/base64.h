@@ -1,0 +1,16 @@
+// Base64 without padding (RFC 4648).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace databuild {
+
+inline constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+inline constexpr std::string_view kBase64Url =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+std::string EncodeBase64(std::string_view bytes, std::string_view alphabet);
+
+}  // namespace databuild
