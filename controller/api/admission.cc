@@ -3,26 +3,18 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/reflection.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "bel/event_log.h"
 #include "bel/query_page.h"
 #include "controller/api/audit.h"
+#include "controller/api/dns_label.h"
 #include "controller/api/graph_source.h"
 
 namespace databuild {
 namespace {
 
 constexpr int kGraphField = 100;
-
-// A namespace's name: RFC 1123 label.
-bool IsGraphName(const std::string& name) {
-  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !name.empty() && name.size() <= 63 && alphanumeric(name.front()) &&
-         alphanumeric(name.back()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return alphanumeric(c) || c == '-'; });
-}
 
 // What `include` adds to an answer has rights of its own, as where it is asked for by itself.
 std::vector<AccessQuestion> QuestionsOfInclude(const google::protobuf::Message& request) {
@@ -66,7 +58,7 @@ Result<std::string> Admission::GraphOf(std::initializer_list<std::string> named)
     }
     graph = graphs.front();
   }
-  if (!IsGraphName(graph)) return FieldError("graph", "the name of a Kubernetes namespace");
+  if (!IsDnsLabel(graph)) return FieldError("graph", "the name of a Kubernetes namespace");
   return graph;
 }
 

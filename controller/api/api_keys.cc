@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bel/base/log.h"
+#include "controller/api/dns_label.h"
 
 namespace databuild {
 namespace {
@@ -38,15 +39,6 @@ Result<TimeNs> Time(const Json& object, const char* field) {
   if (found == object.end() || !found->is_string())
     return Bad(std::string(field) + ": a time such as 2026-01-31T00:00:00Z is needed");
   return ParseRfc3339(found->get<std::string>());
-}
-
-// As Kubernetes has it: RFC 1123.
-bool IsLabel(const std::string& name) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  };
-  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
-         std::all_of(name.begin(), name.end(), fits);
 }
 
 bool IsSha256(const std::string& text) {
@@ -88,7 +80,7 @@ bool ApiKey::IsFor(const std::string& graph) const {
 }
 
 Status CheckKeyName(const std::string& name) {
-  if (IsLabel(name)) return {};
+  if (IsDnsLabel(name)) return {};
   return Bad("name: '" + name + "' is not 1 to 63 lower-case letters, digits and '-'");
 }
 
@@ -125,7 +117,7 @@ Result<ApiKey> ParseApiKey(const std::string& name, const std::string& text) {
   }
   ASSIGN_OR_RETURN(key.graphs, Texts(object, "graphs"));
   for (const std::string& graph : key.graphs) {
-    if (graph != kAllGraphs && !IsLabel(graph))
+    if (graph != kAllGraphs && !IsDnsLabel(graph))
       return Bad("graphs: '" + graph + "' is no namespace, nor * for all");
   }
   ASSIGN_OR_RETURN(key.expires_at, Time(object, "expires"));
