@@ -23,6 +23,8 @@ const char* LevelName(LogLevel level) {
       return "warn";
     case LogLevel::kError:
       return "error";
+    case LogLevel::kAudit:
+      return "audit";
   }
   return "error";
 }
@@ -37,6 +39,8 @@ spdlog::level::level_enum SpdlogLevel(LogLevel level) {
       return spdlog::level::warn;
     case LogLevel::kError:
       return spdlog::level::err;
+    case LogLevel::kAudit:
+      return spdlog::level::critical;
   }
   return spdlog::level::err;
 }

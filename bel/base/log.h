@@ -18,7 +18,8 @@
 
 namespace databuild {
 
-enum class LogLevel { kDebug, kInfo, kWarn, kError };
+// kAudit is above all others: who did what is told at every level.
+enum class LogLevel { kDebug, kInfo, kWarn, kError, kAudit };
 
 class LogField {
  public:
@@ -54,6 +55,9 @@ inline void LogWarn(std::string_view message, LogFields fields = {}) {
 }
 inline void LogError(std::string_view message, LogFields fields = {}) {
   Log(LogLevel::kError, message, fields);
+}
+inline void LogAudit(std::string_view message, LogFields fields = {}) {
+  Log(LogLevel::kAudit, message, fields);
 }
 
 // Lines below it are dropped. Default: kInfo.

@@ -48,6 +48,14 @@ TEST_F(LogLines, BelowTheLevelAreDropped) {
   EXPECT_EQ(lines_.size(), 1u);
 }
 
+TEST_F(LogLines, OfAnAuditAreToldAtEveryLevel) {
+  SetLogLevel(LogLevel::kError);
+  LogWarn("quiet");
+  LogAudit("audit", {{"caller", "alice"}});
+  ASSERT_EQ(lines_.size(), 1u);
+  EXPECT_EQ(nlohmann::json::parse(lines_[0])["level"], "audit");
+}
+
 TEST(RedactUri, HidesPasswordsWhereverTheyStand) {
   EXPECT_EQ(RedactUri("postgres://bob:s3cret@db:5432/bel?sslmode=require"),
             "postgres://bob:***@db:5432/bel?sslmode=require");

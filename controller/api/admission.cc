@@ -69,7 +69,7 @@ Status Admission::Admit(const Method& method, Call& call) const {
   for (AccessQuestion& question : questions) {
     question.graph = call.graph;
     if (const Status allowed = auth_.Authorize(call.caller, question); !allowed.ok()) {
-      AuditRefusal(call, method, allowed.error());
+      AuditRefusal(call, method, question, allowed.error());
       return allowed.error();
     }
   }

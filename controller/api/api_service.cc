@@ -176,7 +176,7 @@ Status ApiServiceOverTable::Admit(Exchange& exchange) {
   }
   Result<Caller> caller = options_.auth->Authenticate(exchange.request);
   if (!caller.ok()) {
-    AuditRefusal(call, *exchange.method, caller.error());
+    AuditRefusal(call, *exchange.method, exchange.method->access, caller.error());
     return caller.error();
   }
   call.caller = std::move(*caller);

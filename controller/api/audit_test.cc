@@ -48,7 +48,7 @@ TEST_F(AuditTest, EveryObjectWrittenLeavesALine) {
        std::string("Authorization: alice\r\nX-Request-Id: r-1\r\n") + kJson);
   std::vector<Json> lines = Take("audit");
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0]["level"], "info");
+  EXPECT_EQ(lines[0]["level"], "audit");
   EXPECT_EQ(lines[0]["caller"], "alice");
   EXPECT_EQ(lines[0]["verb"], "create");
   EXPECT_EQ(lines[0]["resource"], "wants");
@@ -73,7 +73,7 @@ TEST_F(AuditTest, EveryRefusalLeavesALine) {
   Get("/api/v1/graphs/sales/wants", "X-Request-Id: r-3\r\n");
   std::vector<Json> lines = Take("audit");
   ASSERT_EQ(lines.size(), 1u);
-  EXPECT_EQ(lines[0]["level"], "warn");
+  EXPECT_EQ(lines[0]["level"], "audit");
   EXPECT_EQ(lines[0]["code"], "unauthenticated");
   EXPECT_EQ(lines[0]["request_id"], "r-3");
   Post("wants", R"({"wants": [{"ref": {"str": "a"}}]})",
