@@ -30,7 +30,7 @@ Result<BaseInfo> StoreBase(const BaseTarget& target, const BuildState& state,
 Status ReadBaseBytes(Storage& storage, const std::string& graph, const BaseInfo& base,
                      const std::function<Status(std::string_view)>& take);
 
-// A fold, and where it was found.
+// A fold, and where it was found. One that was read is in a replay, which EndReplay ends.
 struct Fold {
   std::unique_ptr<BuildState> state = std::make_unique<BuildState>();
   std::unique_ptr<Postings> postings = std::make_unique<Postings>();

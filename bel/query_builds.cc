@@ -14,11 +14,6 @@ constexpr size_t kRecent = 10;           // rows of each kind in an activity
 constexpr size_t kLineageRuns = 10'000;  // after an instance came, that are looked at
 constexpr size_t kRecentExamined = 500;  // newest runs and instances looked at for them
 
-uint64_t CountOf(const std::map<int, uint64_t>& counts, int status) {
-  const auto found = counts.find(status);
-  return found == counts.end() ? 0 : found->second;
-}
-
 void CountPartitions(const BuildState& state, v1::PartitionCounts& counts) {
   const auto& by_status = state.partitions_by_status();
   counts.set_total(state.partitions().size());

@@ -79,6 +79,11 @@ Index ShownInstance(const BuildState& state, Index partition) {
   return state.Usable(partition) ? p.current : p.newest;
 }
 
+uint64_t CountOf(const std::map<int, uint64_t>& counts, int status) {
+  const auto found = counts.find(status);
+  return found == counts.end() ? 0 : found->second;
+}
+
 Result<Index> PartitionOf(const QueryView& view, std::string_view field, const std::string& ref) {
   if (ref.empty()) return FieldError(field, "name the partition");
   const Index index = view.state.FindPartition(ref);

@@ -1,6 +1,8 @@
 // Rows of answers from rows of the fold. Private to the query engine.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "bel/query.h"
@@ -15,6 +17,9 @@ std::string NameOf(v1::TaintLifecycle status);
 std::string NameOf(v1::BuildRequestStatusCode status);
 std::string NameOf(v1::JobOutcome outcome);
 std::string NameOf(v1::SourceTypeCode source);
+
+// Of the fold's counters by status.
+uint64_t CountOf(const std::map<int, uint64_t>& counts, int status);
 
 // RFC 3339; empty for 0.
 std::string TimeText(TimeNs time);

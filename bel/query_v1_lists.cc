@@ -1,7 +1,6 @@
 #include "bel/query_v1_lists.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "bel/query_page.h"
@@ -29,12 +28,6 @@ Result<uint32_t> SizeOf(const Request& request, uint32_t page_size) {
 Status CheckOffset(uint32_t offset) {
   if (offset <= kMaxOffset) return {};
   return FieldError("offset", "at most " + std::to_string(kMaxOffset) + "; use page_token");
-}
-
-uint64_t CountOf(const std::map<int, uint64_t>& counts, std::optional<int> status, uint64_t all) {
-  if (!status) return all;
-  const auto found = counts.find(*status);
-  return found == counts.end() ? 0 : found->second;
 }
 
 // What all lists say of their page. total_count has 32 bits here.
@@ -85,7 +78,8 @@ Result<v1::PartitionsListResponse> PartitionsList(const QueryView& view,
   RETURN_IF_ERROR(CheckOffset(request.offset()));
   v1::PartitionsListResponse response;
   response.set_event_index(state.idx());
-  const uint64_t total = CountOf(state.partitions_by_status(), status, state.partitions().size());
+  const uint64_t total =
+      status ? CountOf(state.partitions_by_status(), *status) : state.partitions().size();
   response.set_total_count(static_cast<uint32_t>(total));
   response.set_total_count_known(true);
   const RefWalkEnd end = WalkByRef(
@@ -142,8 +136,8 @@ Result<v1::BuildsListResponse> BuildsList(const QueryView& view,
   ASSIGN_OR_RETURN(const uint64_t before, WalkBefore(start, state.builds().size()));
   v1::BuildsListResponse response;
   response.set_event_index(state.idx());
-  response.set_total_count(
-      static_cast<uint32_t>(CountOf(state.builds_by_status(), status, state.builds().size())));
+  response.set_total_count(static_cast<uint32_t>(status ? CountOf(state.builds_by_status(), *status)
+                                                        : state.builds().size()));
   response.set_total_count_known(true);
   const WalkEnd end = WalkNewestFirst(
       {before, size, start.after ? 0 : request.offset()},

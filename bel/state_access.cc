@@ -184,7 +184,7 @@ bool StateAccess::Complete(BuildState& state, Postings& postings) {
   }
   instances.wait();
   if (state.by_ref_.size() != state.partitions_.size()) return false;
-  state.RebuildBlocks();
+  state.BeginReplay();  // the blocks of refs are made once, by EndReplay
   const size_t blocks = postings.arena_.size(), words = postings.next_word_;
   constexpr size_t kBlock = Postings::kBlockWords;
   // The end of what is used lies in the last block.

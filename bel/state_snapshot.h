@@ -26,9 +26,9 @@ std::vector<std::string> ListSnapshots(const std::string& folder);
 // Position that a snapshot's name says; 0 if it is none.
 int64_t SnapshotIdx(const std::string& path);
 
-// Reads a file into empty ones. kCorrupt: it is damaged. kUnsupported: of another model version.
-// kConflict: of another log. kUnavailable: it cannot be read. After an error both hold nothing of
-// use.
+// Reads a file into empty ones; the state is then in a replay, which EndReplay ends. kCorrupt: it
+// is damaged. kUnsupported: of another model version. kConflict: of another log. kUnavailable: it
+// cannot be read. After an error both hold nothing of use.
 Status ReadSnapshot(const std::string& path, const std::string& log_id, BuildState& state,
                     Postings& postings);
 
