@@ -1,5 +1,7 @@
 // Planner::Configure: how units would be run, asked from outside.
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "bel/query_page.h"
 #include "controller/planner/plan_answers.h"
@@ -8,34 +10,34 @@
 namespace databuild {
 namespace {
 
-// The one job that makes all the refs, or what is wrong with which of them.
-Result<Index> JobOf(const BuildState& state, const Catalogue& catalogue,
-                    const std::vector<std::string>& refs) {
-  RETURN_IF_ERROR(CheckRefs(refs));
+// The job that makes all the refs, and what it binds for each.
+struct Asked {
   Index job = kNone;
+  std::vector<Captures> captures;
+};
+
+Result<Asked> AskedOf(const BuildState& state, const Catalogue& catalogue,
+                      const std::vector<std::string>& refs) {
+  RETURN_IF_ERROR(CheckRefs(refs));
+  Asked asked;
   for (size_t i = 0; i < refs.size(); ++i) {
-    const std::string field = "outputs[" + std::to_string(i) + "]";
-    const Producer producer = catalogue.Find(refs[i]);
+    Producer producer = catalogue.Find(refs[i]);
     if (producer.kind != Producer::Kind::kOne)
-      return FieldError(field, catalogue.WhyNobodyMakes(refs[i]).message);
-    if (job != kNone && producer.job != job) {
-      return FieldError(field, "made by " + state.job(producer.job).label +
-                                   ", but the first one by " + state.job(job).label +
-                                   "; ask for one job at a time");
+      return FieldError(OutputField(i), catalogue.WhyNobodyMakes(refs[i]).message);
+    if (asked.job != kNone && producer.job != asked.job) {
+      return FieldError(OutputField(i), "made by " + state.job(producer.job).label +
+                                            ", but the first one by " + state.job(asked.job).label +
+                                            "; ask for one job at a time");
     }
-    job = producer.job;
+    asked.job = producer.job;
+    asked.captures.push_back(std::move(producer.captures));
   }
-  return job;
+  return asked;
 }
 
 void FillConfig(const UnitPlan& plan, const CommandLine& command, v1::JobConfig& config) {
   for (const std::string& output : plan.outputs) config.add_outputs()->set_str(output);
-  for (const auto& [ref, materialize] : plan.inputs) {
-    v1::DataDep* input = config.add_inputs();
-    input->set_dep_type_code(materialize ? v1::MATERIALIZE : v1::QUERY);
-    input->set_dep_type_name(materialize ? "materialize" : "query");
-    input->mutable_partition_ref()->set_str(ref);
-  }
+  AddInputs(plan.inputs, config);
   for (const std::string& arg : command.args) config.add_args(arg);
   for (const auto& [name, value] : command.env) (*config.mutable_env())[name] = value;
 }
@@ -43,13 +45,14 @@ void FillConfig(const UnitPlan& plan, const CommandLine& command, v1::JobConfig&
 }  // namespace
 
 Result<v1::JobConfigureResponse> Planner::Configure(const std::vector<std::string>& refs) {
-  ASSIGN_OR_RETURN(const Index job, JobOf(state_, catalogue_, refs));
+  ASSIGN_OR_RETURN(const Asked asked, AskedOf(state_, catalogue_, refs));
+  const Index job = asked.job;
   const std::string& label = state_.job(job).label;
   v1::JobConfigureResponse response;
   std::set<std::string> units;  // by their first output
   for (size_t i = 0; i < refs.size(); ++i) {
-    const std::string field = "outputs[" + std::to_string(i) + "]";
-    const Captures captures = catalogue_.Find(refs[i]).captures;
+    const std::string field = OutputField(i);
+    const Captures& captures = asked.captures[i];
     const Result<UnitPlan> plan = catalogue_.Plan(job, captures);
     if (!plan.ok()) return FieldError(field, plan.error().message);
     if (!units.insert(plan->outputs.front()).second) continue;

@@ -9,8 +9,6 @@
 namespace databuild {
 namespace {
 
-std::string OutputField(size_t i) { return "outputs[" + std::to_string(i) + "]"; }
-
 // Positions in `tasks`, inputs before those that need them.
 class TaskOrder {
  public:
@@ -56,12 +54,7 @@ void AddNode(const PlanTask& task, v1::JobGraph& graph) {
   node.set_generation(task.generation);
   for (const std::string& output : task.outputs)
     node.mutable_config()->add_outputs()->set_str(output);
-  for (const auto& [ref, materialize] : task.inputs) {
-    v1::DataDep* input = node.mutable_config()->add_inputs();
-    input->set_dep_type_code(materialize ? v1::MATERIALIZE : v1::QUERY);
-    input->set_dep_type_name(materialize ? "materialize" : "query");
-    input->mutable_partition_ref()->set_str(ref);
-  }
+  AddInputs(task.inputs, *node.mutable_config());
 }
 
 void AddDelegation(const PlanRef& ref, bool historical, v1::GraphAnalyzeResponse& response) {
@@ -89,6 +82,17 @@ v1::PartitionReason ToProto(const PartitionReason& why) {
     added->set_reason(link.reason);
   }
   return out;
+}
+
+std::string OutputField(size_t i) { return "outputs[" + std::to_string(i) + "]"; }
+
+void AddInputs(const std::vector<std::pair<std::string, bool>>& inputs, v1::JobConfig& config) {
+  for (const auto& [ref, materialize] : inputs) {
+    v1::DataDep* input = config.add_inputs();
+    input->set_dep_type_code(materialize ? v1::MATERIALIZE : v1::QUERY);
+    input->set_dep_type_name(materialize ? "materialize" : "query");
+    input->mutable_partition_ref()->set_str(ref);
+  }
 }
 
 Status CheckRefs(const std::vector<std::string>& refs) {

@@ -21,6 +21,12 @@ v1::PartitionReason ToProto(const PartitionReason& why);
 // kInvalidArgument, naming the field `outputs[i]`: too many, or text that is no partition ref.
 Status CheckRefs(const std::vector<std::string>& refs);
 
+// "outputs[i]", as errors name it.
+std::string OutputField(size_t i);
+
+// Inputs as a config says them.
+void AddInputs(const std::vector<std::pair<std::string, bool>>& inputs, v1::JobConfig& config);
+
 // Which job makes which ref, by label. kInvalidArgument: a ref that no job makes, or several.
 Result<v1::GraphLookupResponse> LookupJobs(const BuildState& state, const Catalogue& catalogue,
                                            const std::vector<std::string>& refs);
