@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "bel/event_log.h"
 #include "bel/query_timelines.h"
 #include "bel/query_v1_lists.h"
+#include "controller/api/answers.h"
 #include "controller/api/event_pages.h"
 #include "controller/api/log_methods.h"
 #include "databuild/v1/databuild.pb.h"
@@ -77,18 +77,6 @@ void AddManifests(const EventLog& log, const PartitionMaker& maker, Response& re
   if (event.job_run_id() == maker.run_id) *response.mutable_manifests() = event.manifests();
 }
 
-template <typename Response>
-Outcome TaggedAnswer(const Call& call, Response response) {
-  const std::string tag = call.log->log_id() + "-" + std::to_string(response.event_index());
-  return Answer{std::make_shared<Response>(std::move(response)), tag};
-}
-
-// Reasons depend on the time too, and lines come without events: such answers have no tag.
-template <typename Response>
-Outcome PlainAnswer(Response response) {
-  return Answer{std::make_shared<Response>(std::move(response)), ""};
-}
-
 EventsOf EventsOfRun(const BuildState& state, const std::string& id) {
   EventsOf of{JobRunTimelineFilter(id)};
   const Index run = state.FindRun(id);
@@ -109,106 +97,94 @@ EventsOf EventsOfBuild(const BuildState& state, const std::string& id) {
 
 Result<Outcome> HandlePartitionSummary(const Call& call) {
   const auto& request = static_cast<const v1::PartitionSummaryRequest&>(*call.request);
+  const std::string& ref = request.ref().str();
   PartitionMaker maker;
-  Result<v1::PartitionSummaryResponse> response = Error{Errc::kInternal, "not asked"};
-  RETURN_IF_ERROR(call.Read(true, [&](const QueryView& view) {
-    response = GetPartitionsSummary(view, request);
-    maker = MakerOf(view.state, request.ref().str());
-  }));
-  if (!response.ok()) return response.error();
-  AddManifests(*call.log, maker, *response);
+  ASSIGN_OR_RETURN(auto response, AskFold(call, true, [&](const QueryView& view) {
+                     maker = MakerOf(view.state, ref);
+                     return GetPartitionsSummary(view, request);
+                   }));
+  AddManifests(*call.log, maker, response);
   if (Includes(request, "events"))
-    RETURN_IF_ERROR(
-        AddEvents(*call.log, {PartitionTimelineFilter(request.ref().str())}, *response));
-  return PlainAnswer(std::move(*response));
+    RETURN_IF_ERROR(AddEvents(*call.log, {PartitionTimelineFilter(ref)}, response));
+  return PlainAnswer(std::move(response));
 }
 
 Result<Outcome> HandleWantSummary(const Call& call) {
   const auto& request = static_cast<const v1::WantSummaryRequest&>(*call.request);
-  Result<v1::WantSummaryResponse> response = Error{Errc::kInternal, "not asked"};
   EventsOf of;
   of.filter.add_want_ids(request.want_id());
-  RETURN_IF_ERROR(call.Read(true, [&](const QueryView& view) {
-    response = GetWantSummary(view, request);
-    const Index want = view.state.FindWant(request.want_id());
-    if (want != kNone) of.since_idx = std::max<int64_t>(0, view.state.want(want).created_idx - 1);
-  }));
-  if (!response.ok()) return response.error();
-  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
-  return PlainAnswer(std::move(*response));
+  ASSIGN_OR_RETURN(auto response, AskFold(call, true, [&](const QueryView& view) {
+                     const Index want = view.state.FindWant(request.want_id());
+                     if (want != kNone)
+                       of.since_idx = std::max<int64_t>(0, view.state.want(want).created_idx - 1);
+                     return GetWantSummary(view, request);
+                   }));
+  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, response));
+  return PlainAnswer(std::move(response));
 }
 
 Result<Outcome> HandleBuildSummary(const Call& call) {
   const auto& request = static_cast<const v1::BuildSummaryRequest&>(*call.request);
-  Result<v1::BuildSummaryResponse> response = Error{Errc::kInternal, "not asked"};
   EventsOf of;
-  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
-    response = GetBuildSummary(view, request);
-    of = EventsOfBuild(view.state, request.build_id());
-  }));
-  if (!response.ok()) return response.error();
-  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
-  return TaggedAnswer(call, std::move(*response));
+  ASSIGN_OR_RETURN(auto response, AskFold(call, false, [&](const QueryView& view) {
+                     of = EventsOfBuild(view.state, request.build_id());
+                     return GetBuildSummary(view, request);
+                   }));
+  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, response));
+  return TaggedAnswer(call, std::move(response));
 }
 
 Result<Outcome> HandleJobRunSummary(const Call& call) {
   const auto& request = static_cast<const v1::JobRunSummaryRequest&>(*call.request);
-  Result<v1::JobRunSummaryResponse> response = Error{Errc::kInternal, "not asked"};
   EventsOf of;
   PartitionMaker maker;
-  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
-    response = GetJobRunSummary(view, request);
-    if (!response.ok()) return;
-    of = EventsOfRun(view.state, request.job_run_id());
-    const Run& run = view.state.run(view.state.FindRun(request.job_run_id()));
-    if (run.status == v1::JOB_COMPLETED) maker = {request.job_run_id(), run.last_idx};
-  }));
-  if (!response.ok()) return response.error();
-  AddManifests(*call.log, maker, *response);
-  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, *response));
-  if (!Includes(request, "logs")) return TaggedAnswer(call, std::move(*response));
-  ASSIGN_OR_RETURN(*response->mutable_logs(), FirstLogLines(call, request.job_run_id()));
-  return PlainAnswer(std::move(*response));
+  ASSIGN_OR_RETURN(auto response, AskFold(call, false, [&](const QueryView& view) {
+                     of = EventsOfRun(view.state, request.job_run_id());
+                     const Index run = view.state.FindRun(request.job_run_id());
+                     if (run != kNone && view.state.run(run).status == v1::JOB_COMPLETED)
+                       maker = {request.job_run_id(), view.state.run(run).last_idx};
+                     return GetJobRunSummary(view, request);
+                   }));
+  AddManifests(*call.log, maker, response);
+  if (Includes(request, "events")) RETURN_IF_ERROR(AddEvents(*call.log, of, response));
+  if (!Includes(request, "logs")) return TaggedAnswer(call, std::move(response));
+  ASSIGN_OR_RETURN(*response.mutable_logs(), FirstLogLines(call, request.job_run_id()));
+  return PlainAnswer(std::move(response));
 }
 
 Result<Outcome> HandlePartitionDetail(const Call& call) {
   const auto& request = static_cast<const v1::PartitionDetailRequest&>(*call.request);
   const std::string& ref = request.partition_ref().str();
-  Result<v1::PartitionDetailResponse> response = Error{Errc::kInternal, "not asked"};
-  RETURN_IF_ERROR(
-      call.Read(false, [&](const QueryView& view) { response = PartitionDetail(view, request); }));
-  if (!response.ok()) return response.error();
-  RETURN_IF_ERROR(AddTimeline(*call.log, {PartitionTimelineFilter(ref)}, ref, *response));
-  return TaggedAnswer(call, std::move(*response));
+  ASSIGN_OR_RETURN(auto response, AskFold(call, false, [&](const QueryView& view) {
+                     return PartitionDetail(view, request);
+                   }));
+  RETURN_IF_ERROR(AddTimeline(*call.log, {PartitionTimelineFilter(ref)}, ref, response));
+  return TaggedAnswer(call, std::move(response));
 }
 
 Result<Outcome> HandleJobRunDetail(const Call& call) {
   const auto& request = static_cast<const v1::JobRunDetailRequest&>(*call.request);
-  Result<v1::JobRunDetailResponse> response = Error{Errc::kInternal, "not asked"};
   EventsOf of;
-  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
-    response = JobRunDetail(view, request);
-    of = EventsOfRun(view.state, request.job_run_id());
-  }));
-  if (!response.ok()) return response.error();
-  RETURN_IF_ERROR(AddTimeline(*call.log, of, request.job_run_id(), *response));
-  for (const v1::JobRunTimelineEvent& entry : response->timeline()) {
-    if (entry.has_cancel_reason()) response->set_cancel_reason(entry.cancel_reason());
+  ASSIGN_OR_RETURN(auto response, AskFold(call, false, [&](const QueryView& view) {
+                     of = EventsOfRun(view.state, request.job_run_id());
+                     return JobRunDetail(view, request);
+                   }));
+  RETURN_IF_ERROR(AddTimeline(*call.log, of, request.job_run_id(), response));
+  for (const v1::JobRunTimelineEvent& entry : response.timeline()) {
+    if (entry.has_cancel_reason()) response.set_cancel_reason(entry.cancel_reason());
   }
-  return TaggedAnswer(call, std::move(*response));
+  return TaggedAnswer(call, std::move(response));
 }
 
 Result<Outcome> HandleBuildDetail(const Call& call) {
   const auto& request = static_cast<const v1::BuildDetailRequest&>(*call.request);
-  Result<v1::BuildDetailResponse> response = Error{Errc::kInternal, "not asked"};
   EventsOf of;
-  RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
-    response = BuildDetail(view, request);
-    of = EventsOfBuild(view.state, request.build_request_id());
-  }));
-  if (!response.ok()) return response.error();
-  RETURN_IF_ERROR(AddTimeline(*call.log, of, request.build_request_id(), *response));
-  return TaggedAnswer(call, std::move(*response));
+  ASSIGN_OR_RETURN(auto response, AskFold(call, false, [&](const QueryView& view) {
+                     of = EventsOfBuild(view.state, request.build_request_id());
+                     return BuildDetail(view, request);
+                   }));
+  RETURN_IF_ERROR(AddTimeline(*call.log, of, request.build_request_id(), response));
+  return TaggedAnswer(call, std::move(response));
 }
 
 }  // namespace databuild

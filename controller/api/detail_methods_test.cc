@@ -82,7 +82,9 @@ TEST_F(ApiServiceTest, ListsOfTheFirstGenerationGoByLimitAndOffset) {
 
 TEST_F(ApiServiceTest, ActivitySaysWhatIsGoingOn) {
   ASSERT_TRUE(log().Append({WantCreated("w1", "made/1")}).ok());
-  const Json activity = Json::parse(Rest("activity").body);
+  const auto reply = Rest("activity");
+  EXPECT_EQ(reply.head.find("ETag"), std::string::npos) << "trouble comes without an event";
+  const Json activity = Json::parse(reply.body);
   EXPECT_EQ(activity["graph_name"], "sales") << activity;
   EXPECT_EQ(activity["system_status"], "ok");
   EXPECT_EQ(activity["live_wants_count"], 1);

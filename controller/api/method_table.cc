@@ -1,9 +1,9 @@
 #include "controller/api/method_table.h"
 
-#include "bel/event_log.h"
 #include "bel/query.h"
 #include "bel/query_builds.h"
 #include "bel/query_v1_lists.h"
+#include "controller/api/answers.h"
 #include "controller/api/detail_methods.h"
 #include "controller/api/event_methods.h"
 #include "controller/api/graph_source.h"
@@ -24,20 +24,19 @@ constexpr std::string_view kRestPrefix = "/api/v1/graphs/";
 template <typename Request, typename Response>
 MethodHandler Query(Result<Response> (*query)(const QueryView&, const Request&)) {
   return [query](const Call& call) -> Result<Outcome> {
-    Result<Response> response = Error{Errc::kInternal, "not asked"};
-    RETURN_IF_ERROR(call.Read(false, [&](const QueryView& view) {
-      response = query(view, static_cast<const Request&>(*call.request));
-    }));
-    if (!response.ok()) return response.error();
-    Answer answer;
-    answer.tag = call.log->log_id() + "-" + std::to_string(response->event_index());
-    answer.message = std::make_shared<Response>(std::move(*response));
-    return Outcome(std::move(answer));
+    ASSIGN_OR_RETURN(Response response, AskFold(call, false, [&](const QueryView& view) {
+                       return query(view, static_cast<const Request&>(*call.request));
+                     }));
+    return TaggedAnswer(call, std::move(response));
   };
 }
 
-Result<v1::ActivityResponse> Activity(const QueryView& view, const v1::ActivityRequest&) {
-  return GetActivity(view);
+// Says how the log is too, which changes without events.
+Result<Outcome> HandleActivity(const Call& call) {
+  ASSIGN_OR_RETURN(auto response, AskFold(call, false, [](const QueryView& view) {
+                     return Result<v1::ActivityResponse>(GetActivity(view));
+                   }));
+  return PlainAnswer(std::move(response));
 }
 
 AccessQuestion Access(const char* verb, const char* resource, const char* subresource = "") {
@@ -161,7 +160,7 @@ MethodTable MakeMethodTable() {
       {kService, "ListJobRuns", "job_runs", "", Access("list", "datajobs"),
        &ListJobRunsRequest::default_instance(), Query(&ListJobRuns)},
       {kGraphService, "GetActivity", "activity", "", Access("list", "wants"),
-       &ActivityRequest::default_instance(), Query(&Activity)},
+       &ActivityRequest::default_instance(), HandleActivity},
       {kGraphService, "PartitionsList", "lists/partitions", "", Access("list", "datajobs"),
        &PartitionsListRequest::default_instance(), Query(&PartitionsList)},
       {kGraphService, "JobsList", "lists/jobs", "", Access("list", "datajobs"),

@@ -1,5 +1,6 @@
 #include "controller/api/plan_methods.h"
 
+#include "controller/api/answers.h"
 #include "controller/api/graph_source.h"
 #include "controller/api/plan_source.h"
 #include "databuild/v1/databuild.pb.h"
@@ -24,7 +25,7 @@ Result<Outcome> AskPlanner(const Call& call, const std::vector<std::string>& ref
   const PlanSource* const plans = call.source->plans();
   if (plans == nullptr) return Error{Errc::kUnsupported, "nothing is planned here"};
   ASSIGN_OR_RETURN(Response response, (plans->*ask)(call.graph, refs));
-  return Outcome(Answer{std::make_shared<Response>(std::move(response)), ""});
+  return PlainAnswer(std::move(response));
 }
 
 }  // namespace
