@@ -72,11 +72,11 @@ v1::BuildSummary BuildRow(const QueryView& view, Index index) {
     out.set_kind(missing.external ? "external" : "no_producer");
   }
   const std::string id = UrlText(build.id.str());
-  (*row.mutable_links())["self"] = Link(view, "builds/" + id);
-  (*row.mutable_links())["mermaid"] = Link(view, "builds/" + id + "/mermaid");
-  (*row.mutable_links())["events"] = EventsLink(view, "build_request_ids", build.id);
+  (*row.mutable_links())["self"] = Link(view, {"builds/", id});
+  (*row.mutable_links())["mermaid"] = Link(view, {"builds/", id, "/mermaid"});
+  (*row.mutable_links())["events"] = EventsLink(view, "build_request_ids", id);
   if (!row.want_id().empty()) {
-    (*row.mutable_links())["want"] = Link(view, "wants/" + UrlText(row.want_id()));
+    (*row.mutable_links())["want"] = Link(view, {"wants/", UrlText(row.want_id())});
   }
   return row;
 }

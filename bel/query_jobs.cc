@@ -70,9 +70,9 @@ v1::JobSummary JobRow(const QueryView& view, Index index, const std::vector<Inde
   }
   AddRecentBuilds(state, recent, row);
   const std::string label = UrlText(job.label);
-  (*row.mutable_links())["self"] = Link(view, "jobs/" + label);
-  (*row.mutable_links())["job_runs"] = Link(view, "job_runs?job_labels=" + label);
-  (*row.mutable_links())["events"] = EventsLink(view, "job_labels", job.label);
+  (*row.mutable_links())["self"] = Link(view, {"jobs/", label});
+  (*row.mutable_links())["job_runs"] = Link(view, {"job_runs?job_labels=", label});
+  (*row.mutable_links())["events"] = EventsLink(view, "job_labels", label);
   return row;
 }
 

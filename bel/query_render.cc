@@ -1,6 +1,7 @@
 #include "bel/query_render.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "bel/query_page.h"
@@ -17,6 +18,15 @@ std::string Lower(std::string_view name, std::string_view prefix) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
+
+// What stands for itself in a URL: RFC 3986, 2.3.
+constexpr std::array<bool, 256> kUnreserved = [] {
+  std::array<bool, 256> is{};
+  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                       "0123456789-._~"))
+    is[static_cast<unsigned char>(c)] = true;
+  return is;
+}();
 
 std::string IdOfBuild(const BuildState& state, Index build) {
   return build == kNone ? std::string() : state.build(build).id;
@@ -47,9 +57,10 @@ std::string TimeText(TimeNs time) { return time == 0 ? std::string() : FormatRfc
 std::string UrlText(std::string_view text) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
-  for (char c : text) {
+  out.reserve(text.size() + text.size() / 4);
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 128 && std::isalnum(byte)) || c == '-' || c == '.' || c == '_' || c == '~') {
+    if (kUnreserved[byte]) {
       out.push_back(c);
     } else {
       out += {'%', kHex[byte >> 4], kHex[byte & 15]};
@@ -58,12 +69,20 @@ std::string UrlText(std::string_view text) {
   return out;
 }
 
-std::string Link(const QueryView& view, const std::string& rest) {
-  return "/api/v1/graphs/" + UrlText(view.graph) + "/" + rest;
+std::string Link(const QueryView& view, std::initializer_list<std::string_view> rest) {
+  static constexpr std::string_view kPrefix = "/api/v1/graphs/";
+  const std::string graph = UrlText(view.graph);
+  size_t size = kPrefix.size() + graph.size() + 1;
+  for (const std::string_view part : rest) size += part.size();
+  std::string link;
+  link.reserve(size);
+  link.append(kPrefix).append(graph).push_back('/');
+  for (const std::string_view part : rest) link += part;
+  return link;
 }
 
-std::string EventsLink(const QueryView& view, const std::string& filter, const std::string& value) {
-  return Link(view, "events?" + filter + "=" + UrlText(value));
+std::string EventsLink(const QueryView& view, std::string_view filter, std::string_view value) {
+  return Link(view, {"events?", filter, "=", value});
 }
 
 void FillCause(const CauseInfo& cause, v1::Cause& out) {
@@ -157,8 +176,9 @@ v1::PartitionSummaryV2 PartitionRow(const QueryView& view, Index partition) {
       row.set_job_label(state.job(state.unit(instance.unit).job).label);
     }
   }
-  (*row.mutable_links())["self"] = Link(view, "partitions/" + UrlText(p.ref));
-  (*row.mutable_links())["events"] = EventsLink(view, "partition_refs", p.ref);
+  const std::string ref = UrlText(p.ref);
+  (*row.mutable_links())["self"] = Link(view, {"partitions/", ref});
+  (*row.mutable_links())["events"] = EventsLink(view, "partition_refs", ref);
   return row;
 }
 
@@ -219,7 +239,7 @@ v1::JobRunSummary JobRunRow(const QueryView& view, Index index) {
   row.set_generation(run.generation);
   if (run.exit_code) row.set_exit_code(*run.exit_code);
   row.set_job_name(run.job_name);
-  (*row.mutable_links())["events"] = EventsLink(view, "job_run_ids", run.id);
+  (*row.mutable_links())["events"] = EventsLink(view, "job_run_ids", UrlText(run.id.str()));
   return row;
 }
 
@@ -268,8 +288,9 @@ v1::PartitionWantSummary WantRow(const QueryView& view, Index index) {
   if (want.first_satisfied_at >= want.created_at && want.first_satisfied_at != 0) {
     row.set_duration_ms((want.first_satisfied_at - want.created_at) / kMillisecond);
   }
-  (*row.mutable_links())["self"] = Link(view, "wants/" + UrlText(want.id.str()));
-  (*row.mutable_links())["events"] = EventsLink(view, "want_ids", want.id.str());
+  const std::string id = UrlText(want.id.str());
+  (*row.mutable_links())["self"] = Link(view, {"wants/", id});
+  (*row.mutable_links())["events"] = EventsLink(view, "want_ids", id);
   return row;
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "bel/query.h"
 
@@ -24,10 +26,10 @@ uint64_t CountOf(const std::map<int, uint64_t>& counts, int status);
 // RFC 3339; empty for 0.
 std::string TimeText(TimeNs time);
 
-// "/api/v1/graphs/<graph>/<rest>".
-std::string Link(const QueryView& view, const std::string& rest);
-// Events of one thing, as the REST list with that filter.
-std::string EventsLink(const QueryView& view, const std::string& filter, const std::string& value);
+// "/api/v1/graphs/<graph>/<rest>"; whatever parts need escaping have passed UrlText.
+std::string Link(const QueryView& view, std::initializer_list<std::string_view> rest);
+// Events of one thing, as the REST list with that filter. `value` has passed UrlText.
+std::string EventsLink(const QueryView& view, std::string_view filter, std::string_view value);
 // One path segment or query value: all but unreserved characters escaped.
 std::string UrlText(std::string_view text);
 

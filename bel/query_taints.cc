@@ -77,8 +77,9 @@ v1::PartitionTaintSummary TaintRow(const QueryView& view, Index index) {
     for (const Index instance : *hit) repaired += state.Replaced(instance) ? 1 : 0;
   }
   row.set_repaired_count(repaired);
-  (*row.mutable_links())["self"] = Link(view, "taints/" + UrlText(taint.id.str()));
-  (*row.mutable_links())["events"] = EventsLink(view, "taint_ids", taint.id);
+  const std::string id = UrlText(taint.id.str());
+  (*row.mutable_links())["self"] = Link(view, {"taints/", id});
+  (*row.mutable_links())["events"] = EventsLink(view, "taint_ids", id);
   return row;
 }
 

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstdio>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -152,6 +151,14 @@ bool TakeDurationPart(std::string_view text, size_t& pos, DurationNs& total) {
   return !__builtin_add_overflow(part, rest, &part) && !__builtin_add_overflow(total, part, &total);
 }
 
+// With zeros before it.
+void AppendDigits(int64_t value, int digits, std::string& text) {
+  const size_t begin = text.size();
+  text.append(digits, '0');
+  for (size_t at = text.size(); at > begin && value > 0; value /= 10)
+    text[--at] = static_cast<char>('0' + value % 10);
+}
+
 std::string Decimal(int64_t whole, int64_t fraction, int fraction_digits) {
   std::string text = std::to_string(whole);
   if (fraction == 0) return text;
@@ -182,13 +189,25 @@ std::string FormatRfc3339(TimeNs time) {
     --day;
   }
   const year_month_day date{sys_days{days{day}}};
-  char text[48];
-  std::snprintf(text, sizeof(text), "%04d-%02u-%02uT%02d:%02d:", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(of_day / 3600), static_cast<int>(of_day / 60 % 60));
-  std::string second = Decimal(of_day % 60, nanos, 9);
-  if (of_day % 60 < 10) second.insert(0, "0");
-  return text + second + "Z";
+  std::string text;
+  text.reserve(sizeof "2025-01-05T00:00:00.000000000Z");
+  const auto append = [&](int64_t value, int digits, char after) {
+    AppendDigits(value, digits, text);
+    text.push_back(after);
+  };
+  append(static_cast<int>(date.year()), 4, '-');
+  append(static_cast<unsigned>(date.month()), 2, '-');
+  append(static_cast<unsigned>(date.day()), 2, 'T');
+  append(of_day / 3600, 2, ':');
+  append(of_day / 60 % 60, 2, ':');
+  AppendDigits(of_day % 60, 2, text);
+  if (nanos != 0) {
+    text.push_back('.');
+    AppendDigits(nanos, 9, text);
+    text.erase(text.find_last_not_of('0') + 1);
+  }
+  text.push_back('Z');
+  return text;
 }
 
 Result<TimeNs> ParseRfc3339(const std::string& text) {
