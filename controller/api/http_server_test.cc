@@ -113,6 +113,8 @@ std::vector<Refusal> Refusals() {
        431, "header_too_large"},
       {"not HTTP", "\x16\x03\x01 hello, is this TLS?\r\n\r\n", 400, "bad_request"},
       {"no version", "GET /\r\n\r\n", 400, "bad_request"},
+      {"no host", "GET / HTTP/1.1\r\nAccept: */*\r\n\r\n", 400, "bad_request"},
+      {"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "bad_request"},
       {"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad_request"},
       {"blank in a header name", "GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", 400, "bad_request"},
       {"unknown expectation",

@@ -185,6 +185,8 @@ void HttpSession::ReadHeader() {
 
 void HttpSession::OnHeader(error_code error) {
   if (error) return OnReadError(error);
+  if (parser_->get().version() == 11 && parser_->get().count(http::field::host) != 1)  // RFC 9112
+    return Refuse(400, "bad_request", "send the header Host, once\n");
   if (parser_->is_done()) return OnBody({});
   if (!HoldBody()) return Refuse(503, "no_room", "too many requests with a body; try again\n");
   const auto expect = parser_->get()[http::field::expect];
