@@ -66,8 +66,8 @@ function requestFor(method, known) {
     const value = known[field.name];
     if (value === undefined || field.name === "graph") continue;
     const isRef = field.message?.typeName === "databuild.v1.PartitionRef";
-    if (Array.isArray(value)) request[field.jsonName] = value.map((one) => (isRef ? {str: one} : one));
-    else request[field.jsonName] = isRef ? {str: value} : value;
+    const values = [value].flat().map((one) => (isRef ? {str: one} : one));
+    request[field.jsonName] = field.fieldKind === "list" ? values : values[0];
   }
   return request;
 }
@@ -92,6 +92,8 @@ function same(schema, what, one, other) {
   throw new Error(`${what} differ:\n${text(one)}\n${text(other)}`);
 }
 
+const writes = (method) => method.name.startsWith("Put");
+
 async function walk(method, {json, binary, document, known}) {
   const service = method.parent.name;
   const request = requestFor(method, known);
@@ -103,8 +105,7 @@ async function walk(method, {json, binary, document, known}) {
   same(method.output, "the client and curl", byJson, fromJson(method.output, byCurl));
   const path = restPath(document, method, known);
   if (path === undefined) return "";
-  const writes = method.name.startsWith("Put");
-  const byPath = curl(path, writes ? request : undefined);
+  const byPath = curl(path, writes(method) ? request : undefined);
   same(method.output, `the client and ${path}`, byJson, fromJson(method.output, byPath));
   return path;
 }
@@ -139,20 +140,22 @@ await checkErrors(binary.get("DataBuildService"));
 const world = {json, binary, document: curl("/api/v1/openapi.json"), known: await findKnown(json.get("DataBuildService"))};
 let walked = 0;
 let failed = 0;
-for (const service of services.filter(({name}) => !NOT_SERVED.has(name))) {
-  for (const method of service.methods) {
-    const name = `${service.name}.${method.name}`;
-    try {
-      if (UNANSWERED.has(name)) {
-        await checkUnanswered(json.get(service.name), method);
-        continue;
-      }
-      console.log(`${name} ${await walk(method, world)}`);
-      walked += 1;
-    } catch (error) {
-      console.error(`${name}: ${error.message}\n${error.stdout ?? ""}`);
-      failed += 1;
+// What writes comes last: an operator acts on it, and the graph would change between two questions.
+const methods = services.filter(({name}) => !NOT_SERVED.has(name)).flatMap((service) => service.methods)
+  .sort((one, other) => writes(one) - writes(other));
+for (const method of methods) {
+  const service = method.parent.name;
+  const name = `${service}.${method.name}`;
+  try {
+    if (UNANSWERED.has(name)) {
+      await checkUnanswered(json.get(service), method);
+      continue;
     }
+    console.log(`${name} ${await walk(method, world)}`);
+    walked += 1;
+  } catch (error) {
+    console.error(`${name}: ${error.message}\n${error.stdout ?? ""}`);
+    failed += 1;
   }
 }
 console.log(`${walked} methods walked, ${failed} failed`);

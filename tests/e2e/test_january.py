@@ -1,10 +1,13 @@
 """The flights of January: 66 partitions, from single days to the month, with the right figures."""
 
+import os
+import subprocess
 import threading
 
 from support import flights
 from support.event_log import EventLog
-from support.session import EndToEndTest, key, long_form
+from support.graph import taint
+from support.session import ROOT, EndToEndTest, key, long_form
 from support.waiting import eventually
 
 
@@ -42,6 +45,33 @@ class JanuaryTest(EndToEndTest):
         self.assertEqual(month["manifests"][0]["metadata"],
                          {"flights/monthly/month=2013-01": "16 rows"})
         self.assertEqual(len(month["upstream"]), 31)
+        self.walk_every_method()
+
+    def walk_every_method(self):
+        """A stock Connect client and curl are told the same by every method."""
+        bad = taint("walked", globs=["nothing/*"])
+        del bad["spec"]["partitions"]
+        self.graph.apply(bad)
+        self.wait_in_log("the taint that hits nothing", lambda log: log.taints)
+        self.graph.settled_log()
+        walk = subprocess.run(
+            [str(ROOT / "tests" / "connect" / "run"), "http://{}:{}".format(*self.operator.service("api")),
+             self.graph.name], env=dict(os.environ, DATABUILD_TOKEN=self.editor()), timeout=180,
+            capture_output=True, text=True, check=False)
+        self.assertEqual(walk.returncode, 0, walk.stdout + walk.stderr)
+
+    def editor(self):
+        """A token of somebody who may also write in the graph, once the API server knows it."""
+        name = self.graph.name
+        self.kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "editor"}}, name)
+        self.kube.create({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "editor"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"kind": "ServiceAccount", "name": "editor", "namespace": name}]}, name)
+        asked = ["auth", "can-i", "create", "taints.databuild.dev", f"--as=system:serviceaccount:{name}:editor",
+                 "-n", name]
+        eventually("the editor may write", lambda: self.kube.kubectl_result(*asked).returncode == 0, 20, every=0.2)
+        return self.kube.token(name, "editor", "databuild")
 
     @long_form
     def test_the_year_is_built_and_its_figures_are_right(self):
