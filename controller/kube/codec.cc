@@ -121,6 +121,18 @@ void DecodeInputs(const JsonView& list, ObservedDataJob& out, Problems& problems
 
 }  // namespace
 
+const ResourceType& TypeOf(ObjectKind kind) {
+  switch (kind) {
+    case ObjectKind::kTaint:
+      return kTaints;
+    case ObjectKind::kDataJob:
+      return kDataJobs;
+    case ObjectKind::kWant:
+      break;
+  }
+  return kWants;
+}
+
 TimeNs TimeOf(const JsonView& text) {
   if (!text.is_string()) return 0;
   auto parsed = ParseRfc3339(text.Str());

@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "controller/kube/api_request.h"
 #include "controller/kube/json_view.h"
+#include "controller/planner/effect.h"
 #include "controller/planner/observed.h"
 
 namespace databuild::kube {
@@ -26,6 +28,9 @@ inline constexpr char kRequestAnnotation[] = "databuild.dev/request";
 
 // The container of a run's pod that decides the outcome.
 inline constexpr char kJobContainer[] = "job";
+
+// The resource whose objects are of that kind.
+const ResourceType& TypeOf(ObjectKind kind);
 
 ObservedWant DecodeWant(const JsonView& object);
 ObservedTaint DecodeTaint(const JsonView& object);

@@ -6,18 +6,6 @@ namespace databuild::kube {
 
 namespace {
 
-const ResourceType& TypeOf(ObjectKind kind) {
-  switch (kind) {
-    case ObjectKind::kTaint:
-      return kTaints;
-    case ObjectKind::kDataJob:
-      return kDataJobs;
-    case ObjectKind::kWant:
-      break;
-  }
-  return kWants;
-}
-
 // The server judged the request and said no; asking again the same way gives the same answer.
 bool IsRefusal(const ApiError& error) {
   return error.failure == ApiFailure::kForbidden || error.failure == ApiFailure::kInvalid ||

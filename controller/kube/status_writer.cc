@@ -1,6 +1,7 @@
 #include "controller/kube/status_writer.h"
 
 #include "bel/base/log.h"
+#include "controller/kube/codec.h"
 
 namespace databuild::kube {
 
@@ -11,18 +12,6 @@ using std::chrono::steady_clock;
 constexpr auto kForgetAfter = std::chrono::minutes(5);  // an object's times, once all is written
 constexpr int kBurst = 10;  // writes that may go out together after a quiet time
 constexpr auto kNoNews = std::chrono::hours(1);
-
-const ResourceType& TypeOf(ObjectKind kind) {
-  switch (kind) {
-    case ObjectKind::kTaint:
-      return kTaints;
-    case ObjectKind::kDataJob:
-      return kDataJobs;
-    case ObjectKind::kWant:
-      break;
-  }
-  return kWants;
-}
 
 // The object is gone, or another one has its name now: nothing is left to say.
 bool IsGone(const ApiReply& reply) {

@@ -1,5 +1,6 @@
 """Two operators at once: who was paused past its lease writes nothing when it wakes up."""
 
+import concurrent.futures
 import json
 import signal
 
@@ -42,13 +43,26 @@ class TwoOperatorsTest(AloneTest):
         created = first.plan.seen("create") + second.plan.seen("create")
         self.assertEqual(len(created), WANTED)
 
+    def test_an_operator_told_to_stop_answers_who_waits_and_gives_its_lease_away(self):
+        world, first, second = self.leader_and_standby(
+            "stop", {"duration": "60s", "renewDeadline": "40s", "retryPeriod": "500ms"})
+        second.start()
+        world.want("w", "two/quick/1")
+        world.wait("Want", "w", "Ready")
+        world.settled()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            poll = pool.submit(first.graph(world.name).events_page, self.head(first, world), wait_ms=60_000)
+            eventually("somebody waits", lambda: first.metric("databuild_api_long_polls") == 1, 10, every=0.05)
+            first.signal(signal.SIGTERM)
+            self.assertEqual(first.wait_end(), 0)
+            self.assertEqual(poll.result(1).get("events", []), [])
+        eventually("the standby leads", lambda: self.holder(world) == second.name, 10, every=0.1)
+        world.operator = second
+        world.want("after", "two/quick/2")
+        world.wait("Want", "after", "Ready")
+
     def test_a_standby_answers_what_the_leader_wrote_and_takes_over_where_it_is(self):
-        world = self.open_world("standby", settings={"lease": LEASE})
-        first = world.operator
-        second = world.add_operator("second", settings={"lease": LEASE})
-        world.apply(quick_job("quick", "two/quick/{n}"))
-        first.start()
-        first.wait_ready()
+        world, first, second = self.leader_and_standby("standby", LEASE)
         world.want("before", *[f"two/quick/{n}" for n in range(WANTED)])
         world.wait("Want", "before", "Ready")
         second.start()
@@ -77,6 +91,15 @@ class TwoOperatorsTest(AloneTest):
         self.assertEqual(len(opened), 1)
         self.assertGreaterEqual(opened[0]["replayed_from"], head, "it had read along until then")
         EventLog(world.settled())
+
+    def leader_and_standby(self, name, lease):
+        """A world of quick jobs with an operator that leads, and one that is not started yet."""
+        world = self.open_world(name, settings={"lease": lease})
+        second = world.add_operator("second", settings={"lease": lease})
+        world.apply(quick_job("quick", "two/quick/{n}"))
+        world.operator.start()
+        world.operator.wait_ready()
+        return world, world.operator, second
 
     def events(self, operator, world):
         return operator.graph(world.name).events()
