@@ -57,7 +57,7 @@ Status ServedGraphs::AskCatalogue(
     const std::string& graph,
     const std::function<void(const BuildState&, const Catalogue&)>& ask) const {
   const std::shared_ptr<const EventLog> log = Log(graph);
-  if (!log) return Error{Errc::kNotFound, "graph " + graph + ": there is no such graph here"};
+  if (!log) return NoSuchGraph(graph);
   const auto compile = [&](const BuildState& state) {
     Catalogue catalogue(state);
     for (Index job = 0; job < state.jobs().size(); ++job) catalogue.Update(job);

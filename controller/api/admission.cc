@@ -77,7 +77,7 @@ Status Admission::Admit(const Method& method, Call& call) const {
   call.objects = objects_;
   call.log = graphs_.Log(call.graph);
   if (call.log != nullptr) return {};
-  return Error{Errc::kNotFound, "graph " + call.graph + ": there is no such graph here"};
+  return NoSuchGraph(call.graph);
 }
 
 }  // namespace databuild

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bel/base/result.h"
 #include "bel/query.h"
 
 namespace databuild {
@@ -31,5 +32,12 @@ class GraphSource {
   // What the planners would do; nullptr: nothing is planned here.
   virtual const PlanSource* plans() const { return nullptr; }
 };
+
+// What callers are told who ask for another one.
+inline Error NoSuchGraph(const std::string& graph) {
+  return {Errc::kNotFound, "graph " + graph +
+                               ": there is no such graph here; a namespace is one from its first "
+                               "DataJob, Want or Taint on"};
+}
 
 }  // namespace databuild

@@ -83,7 +83,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> MatchPath(
 
 Status Call::Read(bool reasons, const std::function<void(const QueryView&)>& read) const {
   if (source->Read(graph, reasons, read)) return {};
-  return Error{Errc::kNotFound, "graph " + graph + ": there is no such graph here"};
+  return NoSuchGraph(graph);
 }
 
 const Method* MethodTable::FindRpc(const std::string& path) const {
