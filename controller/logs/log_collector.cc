@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 
 #include "bel/base/log.h"
 
@@ -168,11 +169,14 @@ void LogCollector::Return(Task& task, Step step) {
 }
 
 LogCollector::Step LogCollector::Failed(Task& task, const char* what, const Error& error) {
-  ++task.failures;
-  LogDebug(what, {{"graph", task.run.graph},
-                  {"job_run_id", task.run.run_id},
-                  {"error", error.message},
-                  {"failures", task.failures.load()}});
+  const auto failures = static_cast<unsigned>(++task.failures);
+  // What lasts is told, ever more seldom: the run's Job stays until its log is stored.
+  const bool lasts = failures >= 4 && std::has_single_bit(failures);
+  Log(lasts ? LogLevel::kWarn : LogLevel::kDebug, what,
+      {{"graph", task.run.graph},
+       {"job_run_id", task.run.run_id},
+       {"error", error.message},
+       {"failures", failures}});
   return Step::kFailed;
 }
 
