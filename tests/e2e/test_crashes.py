@@ -116,6 +116,7 @@ class CrashTest(AloneTest):
                            lambda: self.outcome(world) == reference, 30)
             except TimedOut:
                 return die_at, world, self.outcome(world)
+            world.operator.kill()  # all of them at once would be too many for one Postgres
             return die_at, world, reference
 
         struck, wrong = [], []
