@@ -104,17 +104,16 @@ fuzz: packages-build  ## run each fuzz target (tests/fuzz) for FUZZ_SECONDS unde
 	    -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name tests/fuzz/corpus/$$name || exit 1; \
 	done
 
-bench:  ## benchmarks; each prints its ratio to a limit measured in the same run; fails at the end if a bar does not hold
+bench:  ## benchmarks; each prints its ratio to a limit measured in the same run
 	@$(MAKE) --no-print-directory configure PRESET=release
 	@cmake --build --preset release --target \
 	  $$(ninja -C build/release -t targets all | sed -n 's/^\(bench_[a-z0-9_]*\): phony$$/\1/p')
 	@mkdir -p build/bench && rm -f build/bench/results.json
-	@missed=; for bench in $$(find build/release -name 'bench_*' -type f -executable | sort); do \
+	@for bench in $$(find build/release -name 'bench_*' -type f -executable | sort); do \
 	  echo "== $$bench"; \
-	  DATABUILD_BENCH_RESULTS=$(CURDIR)/build/bench/results.json BENCH_EVENTS=$(EVENTS) $$bench $(ARGS) || missed="$$missed $${bench##*/}"; \
-	done; \
-	echo "== written to build/bench/results.json"; \
-	test -z "$$missed" || { echo "== a bar does not hold in:$$missed" >&2; exit 1; }
+	  DATABUILD_BENCH_RESULTS=$(CURDIR)/build/bench/results.json BENCH_EVENTS=$(EVENTS) $$bench $(ARGS) || exit 1; \
+	done
+	@echo "== written to build/bench/results.json"
 
 bench-cluster: packages programs  ## S3 and S4: creating Jobs and idling on a real API server (ARGS="--only S3")
 	@cmake --build --preset release --target cluster_job_creation

@@ -18,25 +18,6 @@ constexpr char kTokenVersion = '1';
 constexpr int kPageSizeField = 101;
 constexpr int kPageTokenField = 102;
 
-// The reverse of EncodeBase64 with kBase64Url.
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  std::string bytes;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : text) {
-    const size_t value = kBase64Url.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6) | static_cast<uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>((bits >> count) & 255));
-  }
-  // One text for each value: what is left over must be less than a character, and zero.
-  if (count >= 6 || (bits & ((1u << count) - 1)) != 0) return std::nullopt;
-  return bytes;
-}
-
 std::string Bytes32(uint32_t value) {
   std::string bytes;
   for (int shift = 0; shift < 32; shift += 8)
@@ -130,7 +111,7 @@ Result<PageStart> StartPage(const google::protobuf::Message& request, std::strin
   const std::string token = reflection->GetString(request, token_field);
   if (token.empty()) return start;
   // version, hash of the filter, key, checksum of all before
-  const auto bytes = token.size() <= 4'096 ? DecodeBase64(token) : std::nullopt;
+  const auto bytes = token.size() <= 4'096 ? DecodeBase64(token, kBase64Url) : std::nullopt;
   if (!bytes || bytes->size() < 9 || (*bytes)[0] != kTokenVersion) return BadToken();
   const std::string_view all(*bytes);
   if (Bytes32(Crc32c(all.substr(0, all.size() - 4))) != all.substr(all.size() - 4))

@@ -16,4 +16,22 @@ std::string EncodeBase64(std::string_view bytes, std::string_view alphabet) {
   return text;
 }
 
+std::optional<std::string> DecodeBase64(std::string_view text, std::string_view alphabet) {
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const size_t value = alphabet.find(c);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6) | static_cast<uint32_t>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<char>((bits >> count) & 255));
+  }
+  // One text for each value: what is left over must be less than a character, and zero.
+  if (count >= 6 || (bits & ((1u << count) - 1)) != 0) return std::nullopt;
+  return bytes;
+}
+
 }  // namespace databuild

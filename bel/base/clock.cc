@@ -159,13 +159,18 @@ void AppendDigits(int64_t value, int digits, std::string& text) {
     text[--at] = static_cast<char>('0' + value % 10);
 }
 
+// ".25" of a fraction with so many digits; nothing of none.
+void AppendFraction(int64_t fraction, int digits, std::string& text) {
+  if (fraction == 0) return;
+  text.push_back('.');
+  AppendDigits(fraction, digits, text);
+  text.erase(text.find_last_not_of('0') + 1);
+}
+
 std::string Decimal(int64_t whole, int64_t fraction, int fraction_digits) {
   std::string text = std::to_string(whole);
-  if (fraction == 0) return text;
-  std::string digits = std::to_string(fraction);
-  digits.insert(0, fraction_digits - digits.size(), '0');
-  digits.erase(digits.find_last_not_of('0') + 1);
-  return text + "." + digits;
+  AppendFraction(fraction, fraction_digits, text);
+  return text;
 }
 
 }  // namespace
@@ -201,11 +206,7 @@ std::string FormatRfc3339(TimeNs time) {
   append(of_day / 3600, 2, ':');
   append(of_day / 60 % 60, 2, ':');
   AppendDigits(of_day % 60, 2, text);
-  if (nanos != 0) {
-    text.push_back('.');
-    AppendDigits(nanos, 9, text);
-    text.erase(text.find_last_not_of('0') + 1);
-  }
+  AppendFraction(nanos, 9, text);
   text.push_back('Z');
   return text;
 }
