@@ -72,9 +72,6 @@ class BenchReport {
     return std::any_of(ids.begin(), ids.end(), Wanted);
   }
 
-  // Of everything measured so far.
-  bool all_hold() const { return all_hold_; }
-
  private:
   static bool Wanted(const std::string& id) {
     const char* only = std::getenv("BENCH_ONLY");
@@ -88,7 +85,6 @@ class BenchReport {
 
   void Add(const Bar& bar, const Outcome& outcome) {
     const bool holds = bar.at_most ? outcome.ratio <= bar.bar : outcome.ratio >= bar.bar;
-    all_hold_ = all_hold_ && holds;
     std::printf("%-4s %-44s %12.1f %-7s limit %12.1f (%s)  ratio %5.2f  bar %s %.2f  %s\n", bar.id,
                 bar.what, outcome.value, bar.unit, outcome.limit, bar.limit, outcome.ratio,
                 bar.at_most ? "<=" : ">=", bar.bar, holds ? "holds" : "MISSED");
@@ -109,8 +105,6 @@ class BenchReport {
          << ", \"bar\": \"" << (bar.at_most ? "<= " : ">= ") << bar.bar
          << "\", \"holds\": " << (holds ? "true" : "false") << "}\n]\n";
   }
-
-  bool all_hold_ = true;
 };
 
 }  // namespace databuild
